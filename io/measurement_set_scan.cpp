@@ -1,0 +1,244 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// One pass over the row numbers of a MeasurementSet: which rows count, and their division into chunks.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "io/measurement_set_impl.hpp"
+
+namespace fringeflow::io {
+
+using detail::translated;
+
+void MeasurementSet::Impl::load_rows(const detail::RowRanges& ranges, bool with_data_desc) {
+  rows.reserve(detail::count_rows(ranges));
+  const auto get = [&](const char* column, auto&& body) {
+    translated(fmt::format("{}: column {}, rows {} to {}", name(), column, ranges.front().first,
+                           ranges.back().second - 1),
+               body);
+  };
+  get("ANTENNA1", [&] { detail::get_scalars(antenna1, ranges, rows.antenna1.data()); });
+  get("ANTENNA2", [&] { detail::get_scalars(antenna2, ranges, rows.antenna2.data()); });
+  get("FIELD_ID", [&] { detail::get_scalars(field, ranges, rows.field.data()); });
+  if (with_data_desc)
+    get("DATA_DESC_ID", [&] { detail::get_scalars(data_desc, ranges, rows.data_desc.data()); });
+  get("TIME", [&] { detail::get_scalars(time, ranges, rows.time.data()); });
+  get("UVW", [&] { detail::get_arrays(uvw, ranges, casacore::IPosition(1, 3), nullptr, rows.uvw.data()); });
+  if (has_flag_row) {
+    get("FLAG_ROW", [&] { detail::get_scalars(flag_row, ranges, rows.flag_row.get()); });
+  } else {
+    std::fill_n(rows.flag_row.get(), detail::count_rows(ranges), false);
+  }
+}
+
+bool MeasurementSet::Impl::selected(int64_t i, int64_t row) const {
+  const auto at = static_cast<size_t>(i);
+  if (rows.antenna1[at] == rows.antenna2[at]) return false;
+  const int id = rows.field[at];
+  if (id < 0 || id >= static_cast<int>(sub.fields.size())) {
+    throw RunError(fmt::format("{}: column FIELD_ID, row {}: field {}, but the subtable FIELD has {} rows",
+                               name(), row, id, sub.fields.size()));
+  }
+  if (!sub.fields[static_cast<size_t>(id)].selected) return false;
+  const double t = rows.time[at];
+  return !(selection.time_s.begin && t < *selection.time_s.begin) &&
+         !(selection.time_s.end && t > *selection.time_s.end);
+}
+
+std::vector<std::optional<detail::Rotation>> MeasurementSet::Impl::rotations(
+    const std::optional<Direction>& centre) const {
+  std::vector<std::optional<detail::Rotation>> all(sub.fields.size());
+  for (size_t i = 0; i < sub.fields.size(); ++i) {
+    const auto& f = sub.fields[i];
+    if (!f.selected) continue;
+    if (centre) {
+      if (!detail::same_direction(f.centre, *centre)) all[i] = detail::rotation_between(f.centre, *centre);
+    } else if (!detail::same_direction(f.centre, info.phase_centre)) {
+      throw UserError(
+          fmt::format("{}: the selected fields have different phase centres ({} and {}): select one with "
+                      "--field or give --centre",
+                      name(), info.field_name, f.name));
+    }
+  }
+  return all;
+}
+
+double MeasurementSet::Impl::image_uvw(int64_t i, int64_t row,
+                                       const std::vector<std::optional<detail::Rotation>>& rotations,
+                                       double* out) const {
+  const double* in = rows.uvw.data() + 3 * i;
+  if (!std::isfinite(in[0]) || !std::isfinite(in[1]) || !std::isfinite(in[2])) {
+    if (!rows.flag_row[static_cast<size_t>(i)]) {
+      throw RunError(fmt::format(
+          "{}: column UVW, row {}: not a finite number; flag such rows in FLAG_ROW or repair them", name(),
+          row));
+    }
+    std::fill_n(out, 3, 0.);
+    return 0;
+  }
+  const auto& rotation = rotations[static_cast<size_t>(rows.field[static_cast<size_t>(i)])];
+  if (!rotation) {
+    std::copy_n(in, 3, out);
+    return 0;
+  }
+  double w = in[2];
+  for (size_t k = 0; k < 3; ++k)
+    out[k] = (*rotation)[k][0] * in[0] + (*rotation)[k][1] * in[1] + (*rotation)[k][2] * in[2];
+  return w - out[2];
+}
+
+namespace {
+
+/// Rows of one window since the last cut.
+struct Pending {
+  detail::RowRanges ranges;
+  std::vector<double> uvw;
+  int64_t rows = 0;
+};
+
+/// Unselected rows that are read along rather than skipped (autocorrelations, mostly).
+constexpr int64_t kGap = 256;
+constexpr int64_t kScanRows = 65536;
+
+}  // namespace
+
+std::vector<ChunkSpec> MeasurementSet::scan(
+    int64_t target_visibilities, const std::optional<Direction>& centre,
+    const std::function<void(const ChunkSpec&, View<const double, 2>)>& visit) {
+  Impl& m = *impl_;
+  const std::lock_guard lock(*m.mutex);
+  const auto rotations = m.rotations(centre);
+  const int64_t target = std::max<int64_t>(target_visibilities, 1), total = m.info.rows;
+  const auto& descriptions = m.sub.data_descriptions;
+  int64_t most_channels = 1;
+  for (auto& window : m.info.windows) {
+    window.rows = 0;
+    most_channels = std::max<int64_t>(most_channels, static_cast<int64_t>(window.freq_hz.size()));
+  }
+  // Chunks are cut at rows where a tile ends, unless tiles are larger than chunks.
+  const int64_t align = std::clamp<int64_t>(m.tiling.rows, 1, std::max<int64_t>(target / most_channels, 1));
+  const int64_t block = (std::max(kScanRows / align, int64_t{1})) * align;
+
+  std::vector<ChunkSpec> chunks;
+  std::vector<Pending> pending(m.info.windows.size());
+  std::vector<bool> left_out(m.sub.fields.size(), false);
+  double time_begin = std::numeric_limits<double>::infinity(), time_end = -time_begin;
+  int64_t cross = 0;
+
+  const auto cut = [&] {
+    for (size_t w = 0; w < pending.size(); ++w) {
+      Pending& p = pending[w];
+      if (p.rows == 0) continue;
+      auto& window = m.info.windows[w];
+      ChunkSpec chunk;
+      chunk.window = static_cast<int>(w);
+      chunk.data_desc_id = window.data_desc_id;
+      chunk.rows = p.rows;
+      chunk.channels = static_cast<int64_t>(window.freq_hz.size());
+      chunk.stored_rows = detail::count_rows(p.ranges);
+      chunk.row_ranges = std::move(p.ranges);
+      chunk.phase_centre = centre.value_or(m.info.phase_centre);
+      window.rows += p.rows;
+      if (visit) visit(chunk, {p.uvw.data(), {p.rows, 3}});
+      chunks.push_back(std::move(chunk));
+      p.ranges.clear();
+      p.uvw.clear();
+      p.rows = 0;
+    }
+  };
+  const auto cut_if_full = [&] {
+    int64_t sum = 0, windows = 0;
+    bool full = false;
+    for (size_t w = 0; w < pending.size(); ++w) {
+      if (pending[w].rows == 0) continue;
+      const auto channels = static_cast<int64_t>(m.info.windows[w].freq_hz.size());
+      full = full || (pending[w].rows + align) * channels > target;
+      sum += pending[w].rows * channels;
+      ++windows;
+    }
+    // Rows of several windows side by side: their chunks cover the same tiles, which casacore's cache must
+    // hold meanwhile.
+    if (full || (windows > 1 && sum > 2 * target)) cut();
+  };
+
+  int64_t run_begin = 0;  // first of the latest rows of one data description
+  int run_id = -1;
+  for (int64_t begin = 0; begin < total; begin += block) {
+    const int64_t end = std::min(begin + block, total);
+    m.load_rows({{begin, end}}, true);
+    for (int64_t row = begin; row < end; ++row) {
+      const int64_t i = row - begin;
+      const auto at = static_cast<size_t>(i);
+      if (row % align == 0) cut_if_full();
+      const int id = m.rows.data_desc[at];
+      if (id != run_id) {
+        if (id < 0 || id >= static_cast<int>(descriptions.size())) {
+          throw RunError(fmt::format(
+              "{}: column DATA_DESC_ID, row {}: {}, but the subtable DATA_DESCRIPTION has {} rows", m.name(),
+              row, id, descriptions.size()));
+        }
+        run_id = id;
+        run_begin = row;
+      }
+      const int w = descriptions[static_cast<size_t>(id)].window;
+      if (w < 0) continue;
+      cross += m.rows.antenna1[at] != m.rows.antenna2[at];
+      if (!m.selected(i, row)) {
+        const int f = m.rows.field[at];
+        if (f >= 0 && f < static_cast<int>(left_out.size()) && !m.sub.fields[static_cast<size_t>(f)].selected)
+          left_out[static_cast<size_t>(f)] = true;
+        continue;
+      }
+      Pending& p = pending[static_cast<size_t>(w)];
+      if (!p.ranges.empty() && p.ranges.back().second > run_begin && row - p.ranges.back().second <= kGap) {
+        p.ranges.back().second = row + 1;
+      } else {
+        p.ranges.emplace_back(row, row + 1);
+      }
+      p.uvw.resize(p.uvw.size() + 3);
+      m.image_uvw(i, row, rotations, p.uvw.data() + p.uvw.size() - 3);
+      ++p.rows;
+      time_begin = std::min(time_begin, m.rows.time[at]);
+      time_end = std::max(time_end, m.rows.time[at]);
+    }
+  }
+  cut();
+  if (chunks.empty()) {
+    throw RunError(m.name() + (cross == 0
+                                   ? " has no rows of cross-correlations in the spectral windows selected"
+                                   : " has no rows left after the selection of fields, windows and times"));
+  }
+  m.info.time_begin_s = time_begin;
+  m.info.time_end_s = time_end;
+  m.info.notes.clear();
+  if (m.selection.fields.empty()) {
+    std::string names;
+    for (size_t i = 0; i < left_out.size(); ++i) {
+      if (left_out[i]) names += fmt::format("{}{} {}", names.empty() ? "" : ", ", i, m.sub.fields[i].name);
+    }
+    if (!names.empty()) {
+      m.info.notes.push_back(fmt::format(
+          "{}: only rows with the phase centre of field {} count; left out: {} (choose with --field)",
+          m.name(), m.info.field_name, names));
+    }
+  }
+
+  // Chunks of several windows from the same rows share tiles; otherwise a chunk needs none of the tiles of
+  // another.
+  const bool shared =
+      std::any_of(chunks.begin(), chunks.end(), [](const auto& c) { return c.row_ranges.size() > 1; });
+  const int64_t keep =
+      shared ? 2 * target * m.info.windows.front().correlations * 8 : 2 * m.tiling.tile_bytes;
+  m.cache_bytes = translated(m.name() + ": cache of tiles", [&] {
+    int64_t bytes = detail::bound_tile_cache(m.table, m.info.column, keep) +
+                    detail::bound_tile_cache(m.table, "FLAG", keep / 64);
+    bytes +=
+        detail::bound_tile_cache(m.table, m.info.weight_spectrum ? "WEIGHT_SPECTRUM" : "WEIGHT", keep / 2);
+    return bytes + detail::bound_tile_cache(m.table, "UVW", 1 << 20);
+  });
+  return chunks;
+}
+
+}  // namespace fringeflow::io

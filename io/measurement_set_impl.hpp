@@ -2,12 +2,13 @@
 #pragma once
 /// @file
 /// What the parts of measurement_set*.cpp share; not for other files.
+#include "io/casacore_cxx20.hpp"  // before casacore
+
 #include <casacore/casa/Arrays/Slicer.h>
 #include <casacore/tables/Tables/ArrayColumn.h>
 #include <casacore/tables/Tables/RefRows.h>
 #include <casacore/tables/Tables/ScalarColumn.h>
 #include <casacore/tables/Tables/Table.h>
-#include "io/casacore_cxx20.hpp"  // first
 
 #include <array>
 #include <mutex>

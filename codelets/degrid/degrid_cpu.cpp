@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "codelets/degrid/degrid.hpp"
+
+#include "codelets/gridder/simd_targets.hpp"
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "codelets/degrid/degrid_cpu.cpp"
+#include <hwy/foreach_target.h>  // must come before highway.h
+#include <hwy/highway.h>
+
+#include "codelets/gridder/block-inl.hpp"
+
+HWY_BEFORE_NAMESPACE();
+namespace fringeflow::gridder {
+namespace HWY_NAMESPACE {
+
+/// Sum over the W x W cells of visibility j: out[0..8) the real, out[8..16) the imaginary parts of the
+/// planes. Cells of a row are added in order of v, rows in order of u: the same bits for every vector width.
+template <int W, class T>
+HWY_INLINE void sum_cells(const Block<T>& block, int j, const T* HWY_RESTRICT cells, int64_t stride,
+                          T* HWY_RESTRICT out) {
+  const Tag<T, 2 * kSlabPlanes> d;
+  using V = hn::Vec<decltype(d)>;
+  constexpr int lanes = static_cast<int>(hn::MaxLanes(d)), parts = 2 * kSlabPlanes / lanes;
+  // Rows at a time: enough independent sums to hide the latency of the multiply-add.
+  constexpr int most = kAccumulators / (2 * parts) > 0 ? kAccumulators / (2 * parts) : 1;
+  constexpr int bands = (W + most - 1) / most, rows = (W + bands - 1) / bands,
+                last = W - (W - 1) / rows * rows;
+  V total[parts];
+  for (int p = 0; p < parts; ++p) total[p] = hn::Zero(d);
+  const auto band = [&]<int Rows>(std::integral_constant<int, Rows>, int row) HWY_ATTR {
+    const T* HWY_RESTRICT from = cells + row * stride;
+    V sum[Rows][parts];
+    for (int t = 0; t < W; ++t) {
+      const V kv = hn::Set(d, block.kv[t][j]);
+      for (int a = 0; a < Rows; ++a)
+        for (int p = 0; p < parts; ++p) {
+          const V cell = hn::Load(d, from + a * stride + t * 2 * kSlabPlanes + p * lanes);
+          sum[a][p] = t == 0 ? hn::Mul(kv, cell) : hn::MulAdd(kv, cell, sum[a][p]);
+        }
+    }
+    for (int a = 0; a < Rows; ++a) {
+      const V ku = hn::Set(d, block.ku[row + a][j]);
+      for (int p = 0; p < parts; ++p) total[p] = hn::MulAdd(ku, sum[a][p], total[p]);
+    }
+  };
+  int row = 0;
+  for (; row + rows < W; row += rows) band(std::integral_constant<int, rows>(), row);
+  band(std::integral_constant<int, last>(), row);
+  for (int p = 0; p < parts; ++p) hn::Store(total[p], d, out + p * lanes);
+}
+
+/// Sums of the n visibilities of a block over their cells and planes, to block.re and block.im.
+template <int W, class T>
+HWY_NOINLINE void sum_block(const Tables<T>& tables, const T* tile, int n, Block<T>& block) {
+  const int64_t stride = tables.edge * 2 * kSlabPlanes;
+  const Tag<T, 4> d4;
+  const int lanes = static_cast<int>(hn::Lanes(d4));
+  for (int j = 0; j < n; ++j) {
+    alignas(64) T kernel[kSlabPlanes], sums[2 * kSlabPlanes], folded[8];
+    sum_cells<W>(block, j, tile + static_cast<int64_t>(block.cell[j]) * 2 * kSlabPlanes, stride, sums);
+    plane_kernel(tables, block, j, kernel);
+    // The planes are added in a fixed tree: p and p + 4 first, then p and p + 2, then the last two.
+    for (int p = 0; p < 4; p += lanes) {
+      const auto low = hn::Load(d4, kernel + p), high = hn::Load(d4, kernel + 4 + p);
+      for (int part = 0; part < 2; ++part) {
+        const T* s = sums + part * kSlabPlanes + p;
+        hn::Store(hn::MulAdd(high, hn::Load(d4, s + 4), hn::Mul(low, hn::Load(d4, s))), d4,
+                  folded + 4 * part + p);
+      }
+    }
+    block.re[j] = (folded[0] + folded[2]) + (folded[1] + folded[3]);
+    block.im[j] = (folded[4] + folded[6]) + (folded[5] + folded[7]);
+  }
+}
+
+template <class T>
+using SumBlock = void (*)(const Tables<T>&, const T*, int, Block<T>&);
+
+template <class T, int... I>
+SumBlock<T> sum_block_of(int support, std::integer_sequence<int, I...>) {
+  static constexpr SumBlock<T> functions[] = {sum_block<kMinSupport + I, T>...};
+  return functions[support - kMinSupport];
+}
+
+/// The kernels of a support.
+template <class T>
+struct Kernels {
+  PlaceBlock<T> place;
+  SumBlock<T> sum;
+};
+
+/// Turns the sums by the phase of the facet's centre, conjugates where w < 0, and adds them to the
+/// prediction.
+template <class T, class Vis>
+HWY_INLINE void add_values(Block<T>& block, bool conjugated, int n, Vis* HWY_RESTRICT predicted) {
+  using S = typename Vis::value_type;
+  const Tag<T, kBlock> d;
+  const int lanes = static_cast<int>(hn::Lanes(d));
+  for (int c = 0; c < n; c += lanes) {
+    const auto re = hn::Load(d, block.re + c), im = hn::Load(d, block.im + c);
+    const auto cosine = hn::Load(d, block.cosine + c), sine = hn::Load(d, block.sine + c);
+    const auto x = hn::NegMulAdd(im, sine, hn::Mul(re, cosine));
+    auto y = hn::MulAdd(re, sine, hn::Mul(im, cosine));
+    if (conjugated) y = hn::Neg(y);
+    hn::Store(x, d, block.re + c);
+    hn::Store(y, d, block.im + c);
+  }
+  S* HWY_RESTRICT out = reinterpret_cast<S*>(predicted);
+  for (int j = 0; j < n; ++j) {
+    out[2 * j] += static_cast<S>(block.re[j]);
+    out[2 * j + 1] += static_cast<S>(block.im[j]);
+  }
+}
+
+template <class T, class Vis>
+void degrid_target(const FacetPlan& plan, int64_t slab_begin, int64_t slab_end,
+                   std::span<const TileStore<T>> stores, const ChunkGeometry& geometry,
+                   const ChunkIndex& index, View<Vis, 2> predicted) {
+  constexpr int kAhead = 3;
+  const Tables<T> tables(plan);
+  const Kernels<T> kernels{place_of<T>(tables.support), sum_block_of<T>(tables.support, Supports())};
+  const TileMap& map = plan.tiles;
+  const int64_t scalars = plan.facet.tile_scalars(), channels = predicted.extent(1);
+  const auto known_freqs = static_cast<int64_t>(geometry.freq_hz.size());
+  Block<T> block;
+  std::memset(&block, 0, sizeof block);  // lanes past the last visibility are turned too
+  double spare_freq[kBlock];
+  for (int64_t slab = slab_begin; slab < slab_end; ++slab)
+    for (int64_t strip = 0; strip < map.strips; ++strip) {
+      const TileStore<T>& store = stores[static_cast<size_t>((slab - slab_begin) * map.strips + strip)];
+      const int32_t first = map.slot_begin[static_cast<size_t>(slab * map.strips + strip)];
+      for (int64_t local = 0; local < map.slots_of(slab, strip); ++local) {
+        const auto slot = static_cast<size_t>(first + local);
+        const int32_t begin = index.start[slot], end = index.start[slot + 1];
+        if (begin == end || !store.touched[local]) continue;
+        const TileOrigin origin = tile_origin(plan.facet, slab, map.slot_tile[slot]);
+        const T* tile = store.tiles + local * scalars;
+        for (int32_t i = begin; i < end; ++i) {
+          if (i + kAhead < end)
+            prefetch_run<Vis>(index.runs[i + kAhead], geometry, predicted.data(), nullptr, channels);
+          const Run run = index.runs[i];
+          const double* uvw = geometry.uvw_m.data() + 3 * static_cast<int64_t>(run.row);
+          const GridRay ray = grid_ray(plan.facet, uvw[0], uvw[1], uvw[2]);
+          for (int done = 0; done < run.count; done += kBlock) {
+            const int n = std::min(kBlock, run.count - done);
+            const int64_t channel = run.channel + done;
+            const double* freq =
+                sixteen(geometry.freq_hz.data() + channel, n, known_freqs - channel, spare_freq);
+            kernels.place(tables, origin, ray, freq, n, block);
+            kernels.sum(tables, tile, n, block);
+            add_values(block, ray.conjugated, n,
+                       predicted.data() + static_cast<int64_t>(run.row) * channels + channel);
+          }
+        }
+      }
+    }
+}
+
+#define FRINGEFLOW_DEGRID_TARGET(name, T, V)                                                              \
+  void name(const FacetPlan& plan, int64_t slab_begin, int64_t slab_end,                                  \
+            std::span<const TileStore<T>> stores, const ChunkGeometry& geometry, const ChunkIndex& index, \
+            View<std::complex<V>, 2> predicted) {                                                         \
+    degrid_target<T, std::complex<V>>(plan, slab_begin, slab_end, stores, geometry, index, predicted);    \
+  }
+FRINGEFLOW_DEGRID_TARGET(degrid_ff, float, float)
+FRINGEFLOW_DEGRID_TARGET(degrid_fd, float, double)
+FRINGEFLOW_DEGRID_TARGET(degrid_df, double, float)
+FRINGEFLOW_DEGRID_TARGET(degrid_dd, double, double)
+#undef FRINGEFLOW_DEGRID_TARGET
+
+}  // namespace HWY_NAMESPACE
+}  // namespace fringeflow::gridder
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace fringeflow::gridder {
+
+#define FRINGEFLOW_DEGRID(name, T, V)                                                           \
+  HWY_EXPORT(name);                                                                             \
+  template <>                                                                                   \
+  void degrid_cpu(const FacetPlan& plan, int64_t slab_begin, int64_t slab_end,                  \
+                  std::span<const TileStore<T>> stores, const ChunkGeometry& geometry,          \
+                  const ChunkIndex& index, View<std::complex<V>, 2> predicted) {                \
+    HWY_DYNAMIC_DISPATCH(name)(plan, slab_begin, slab_end, stores, geometry, index, predicted); \
+  }
+FRINGEFLOW_DEGRID(degrid_ff, float, float)
+FRINGEFLOW_DEGRID(degrid_fd, float, double)
+FRINGEFLOW_DEGRID(degrid_df, double, float)
+FRINGEFLOW_DEGRID(degrid_dd, double, double)
+#undef FRINGEFLOW_DEGRID
+
+}  // namespace fringeflow::gridder
+#endif  // HWY_ONCE

@@ -1,0 +1,262 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "codelets/grid/grid.hpp"
+
+#include "codelets/gridder/simd_targets.hpp"
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "codelets/grid/grid_cpu.cpp"
+#include <hwy/foreach_target.h>  // must come before highway.h
+#include <hwy/highway.h>
+
+#include "codelets/gridder/block-inl.hpp"
+
+HWY_BEFORE_NAMESPACE();
+namespace fringeflow::gridder {
+namespace HWY_NAMESPACE {
+
+/// Visibility times plane kernel: [visibility][re of 8 planes, im of 8 planes].
+template <class T>
+struct PlaneValues {
+  alignas(64) T value[kBlock][2 * kSlabPlanes];
+};
+
+/// Adds visibilities [begin, end) of a block, all on the same cell, to Rows x Columns cells. The cells are
+/// held in registers, so that memory is touched once; the additions to each cell are in the order of the
+/// visibilities.
+template <int Rows, int Columns, class T>
+HWY_INLINE void add_cells(const Block<T>& block, const PlaneValues<T>& planes, int row, int column, int begin,
+                          int end, T* HWY_RESTRICT cells, int64_t stride) {
+  const Tag<T, 2 * kSlabPlanes> d;
+  using V = hn::Vec<decltype(d)>;
+  constexpr int lanes = static_cast<int>(hn::MaxLanes(d)), parts = 2 * kSlabPlanes / lanes;
+  V sum[Rows][Columns][parts];
+  for (int a = 0; a < Rows; ++a)
+    for (int t = 0; t < Columns; ++t)
+      for (int p = 0; p < parts; ++p)
+        sum[a][t][p] = hn::Load(d, cells + a * stride + t * 2 * kSlabPlanes + p * lanes);
+  for (int j = begin; j < end; ++j) {
+    V row_value[Rows][parts];
+    for (int a = 0; a < Rows; ++a)
+      for (int p = 0; p < parts; ++p)
+        row_value[a][p] = hn::Mul(hn::Load(d, planes.value[j] + p * lanes), hn::Set(d, block.ku[row + a][j]));
+    for (int t = 0; t < Columns; ++t) {
+      const V kv = hn::Set(d, block.kv[column + t][j]);
+      for (int a = 0; a < Rows; ++a)
+        for (int p = 0; p < parts; ++p) sum[a][t][p] = hn::MulAdd(row_value[a][p], kv, sum[a][t][p]);
+    }
+  }
+  for (int a = 0; a < Rows; ++a)
+    for (int t = 0; t < Columns; ++t)
+      for (int p = 0; p < parts; ++p)
+        hn::Store(sum[a][t][p], d, cells + a * stride + t * 2 * kSlabPlanes + p * lanes);
+}
+
+/// Adds visibilities [begin, end), all on the same cell, to the W x W cells from `cells` on.
+template <int W, class T>
+HWY_INLINE void add_kernel(const Block<T>& block, const PlaneValues<T>& planes, int begin, int end,
+                           T* HWY_RESTRICT cells, int64_t stride) {
+  constexpr int parts = 2 * kSlabPlanes / static_cast<int>(hn::MaxLanes(Tag<T, 2 * kSlabPlanes>()));
+  constexpr int held = kAccumulators / parts;
+  constexpr int column_parts = (W + held - 1) / held, columns = (W + column_parts - 1) / column_parts;
+  constexpr int most_rows = held / columns > 0 ? held / columns : 1;
+  constexpr int row_parts = (W + most_rows - 1) / most_rows, rows = (W + row_parts - 1) / row_parts;
+  constexpr int last_rows = W - (W - 1) / rows * rows, last_columns = W - (W - 1) / columns * columns;
+  const auto band = [&]<int Rows>(std::integral_constant<int, Rows>, int row) HWY_ATTR {
+    T* from = cells + row * stride;
+    int column = 0;
+    for (; column + columns < W; column += columns)
+      add_cells<Rows, columns>(block, planes, row, column, begin, end, from + column * 2 * kSlabPlanes,
+                               stride);
+    add_cells<Rows, last_columns>(block, planes, row, column, begin, end, from + column * 2 * kSlabPlanes,
+                                  stride);
+  };
+  int row = 0;
+  for (; row + rows < W; row += rows) band(std::integral_constant<int, rows>(), row);
+  band(std::integral_constant<int, last_rows>(), row);
+}
+
+/// Loads weight x visibility, conjugated where w < 0, and takes off the phase of the facet's centre.
+template <class T, class Vis>
+HWY_INLINE void load_values(const Vis* HWY_RESTRICT vis, int64_t readable, const float* HWY_RESTRICT weight,
+                            bool conjugated, int n, Block<T>& block) {
+  const Tag<T, kBlock> d;
+  using V = hn::Vec<decltype(d)>;
+  const int lanes = static_cast<int>(hn::Lanes(d));
+  const hn::Rebind<float, decltype(d)> df;
+  alignas(64) float spare_weight[kBlock];
+  weight = sixteen(weight, n, readable, spare_weight);
+  Vis spare_vis[kBlock];
+  alignas(64) T narrow[kBlock * 2];
+  const T* interleaved = nullptr;
+  if (vis) {
+    vis = sixteen(vis, n, readable, spare_vis);
+    if constexpr (std::is_same_v<T, typename Vis::value_type>) {
+      interleaved = reinterpret_cast<const T*>(vis);
+    } else {
+      for (int i = 0; i < n; ++i) {
+        narrow[2 * i] = static_cast<T>(vis[i].real());
+        narrow[2 * i + 1] = static_cast<T>(vis[i].imag());
+      }
+      interleaved = narrow;
+    }
+  }
+  for (int c = 0; c < n; c += lanes) {
+    V w;
+    if constexpr (std::is_same_v<T, float>)
+      w = hn::LoadU(d, weight + c);
+    else
+      w = hn::PromoteTo(d, hn::LoadU(df, weight + c));
+    const V cosine = hn::Load(d, block.cosine + c), sine = hn::Load(d, block.sine + c);
+    V re, im;
+    if (interleaved) {
+      V x, y;
+      hn::LoadInterleaved2(d, interleaved + 2 * c, x, y);
+      // Where the weight is zero the visibility may be anything, NaN too.
+      const auto used = hn::Ne(w, hn::Zero(d));
+      x = hn::IfThenElseZero(used, hn::Mul(x, w));
+      y = hn::IfThenElseZero(used, hn::Mul(y, w));
+      if (conjugated) y = hn::Neg(y);
+      re = hn::MulAdd(x, cosine, hn::Mul(y, sine));
+      im = hn::NegMulAdd(x, sine, hn::Mul(y, cosine));
+    } else {
+      re = hn::Mul(w, cosine);
+      im = hn::Neg(hn::Mul(w, sine));
+    }
+    hn::Store(re, d, block.re + c);
+    hn::Store(im, d, block.im + c);
+  }
+}
+
+/// Adds the n visibilities of a block to their tile.
+template <int W, class T>
+HWY_NOINLINE void add_block(const Tables<T>& tables, const Block<T>& block, const PlaneValues<T>& planes,
+                            int n, T* tile) {
+  const int64_t stride = tables.edge * 2 * kSlabPlanes;
+  for (int j = 0; j < n;) {
+    int same = j + 1;
+    while (same < n && block.cell[same] == block.cell[j]) ++same;
+    add_kernel<W>(block, planes, j, same, tile + static_cast<int64_t>(block.cell[j]) * 2 * kSlabPlanes,
+                  stride);
+    j = same;
+  }
+}
+
+template <class T>
+using AddBlock = void (*)(const Tables<T>&, const Block<T>&, const PlaneValues<T>&, int, T*);
+
+template <class T, int... I>
+AddBlock<T> add_block_of(int support, std::integer_sequence<int, I...>) {
+  static constexpr AddBlock<T> functions[] = {add_block<kMinSupport + I, T>...};
+  return functions[support - kMinSupport];
+}
+
+/// The kernels of a support.
+template <class T>
+struct Kernels {
+  PlaceBlock<T> place;
+  AddBlock<T> add;
+};
+
+template <class T>
+HWY_INLINE void multiply_planes(const Tables<T>& tables, const Block<T>& block, int n,
+                                PlaneValues<T>& planes) {
+  const Tag<T, kSlabPlanes> d;
+  const int lanes = static_cast<int>(hn::Lanes(d));
+  for (int j = 0; j < n; ++j) {
+    alignas(64) T kernel[kSlabPlanes];
+    plane_kernel(tables, block, j, kernel);
+    for (int p = 0; p < kSlabPlanes; p += lanes) {
+      const auto k = hn::Load(d, kernel + p);
+      hn::Store(hn::Mul(k, hn::Set(d, block.re[j])), d, planes.value[j] + p);
+      hn::Store(hn::Mul(k, hn::Set(d, block.im[j])), d, planes.value[j] + kSlabPlanes + p);
+    }
+  }
+}
+
+/// Adds the runs of one chunk that lie on a tile to it.
+template <class T, class Vis>
+void add_runs(const FacetPlan& plan, const Tables<T>& tables, const Kernels<T>& kernels,
+              const TileOrigin& origin, const GridInput<Vis>& input, int32_t begin, int32_t end, T* tile) {
+  constexpr int kAhead = 3;
+  const ChunkGeometry& geometry = input.geometry;
+  const int64_t channels = input.weight.extent(1), total = input.weight.size();
+  const auto known_freqs = static_cast<int64_t>(geometry.freq_hz.size());
+  const Vis* vis = input.vis.size() > 0 ? input.vis.data() : nullptr;
+  const float* weight = input.weight.data();
+  Block<T> block;
+  PlaneValues<T> planes;
+  double spare_freq[kBlock];
+  for (int32_t i = begin; i < end; ++i) {
+    if (i + kAhead < end) prefetch_run(input.index.runs[i + kAhead], geometry, vis, weight, channels);
+    const Run run = input.index.runs[i];
+    const double* uvw = geometry.uvw_m.data() + 3 * static_cast<int64_t>(run.row);
+    const GridRay ray = grid_ray(plan.facet, uvw[0], uvw[1], uvw[2]);
+    for (int done = 0; done < run.count; done += kBlock) {
+      const int n = std::min(kBlock, run.count - done);
+      const int64_t channel = run.channel + done, at = static_cast<int64_t>(run.row) * channels + channel;
+      const double* freq = sixteen(geometry.freq_hz.data() + channel, n, known_freqs - channel, spare_freq);
+      kernels.place(tables, origin, ray, freq, n, block);
+      load_values(vis ? vis + at : nullptr, total - at, weight + at, ray.conjugated, n, block);
+      multiply_planes(tables, block, n, planes);
+      kernels.add(tables, block, planes, n, tile);
+    }
+  }
+}
+
+template <class T, class Vis>
+void grid_target(const FacetPlan& plan, int64_t slab, int64_t strip, std::span<const GridInput<Vis>> chunks,
+                 TileStore<T> store) {
+  const Tables<T> tables(plan);
+  const Kernels<T> kernels{place_of<T>(tables.support), add_block_of<T>(tables.support, Supports())};
+  const TileMap& map = plan.tiles;
+  const int32_t first = map.slot_begin[static_cast<size_t>(slab * map.strips + strip)];
+  const int64_t slots = map.slots_of(slab, strip), scalars = plan.facet.tile_scalars();
+  // Tile by tile, so that a tile stays in cache over the chunks.
+  for (int64_t local = 0; local < slots; ++local) {
+    const auto slot = static_cast<size_t>(first + local);
+    const TileOrigin origin = tile_origin(plan.facet, slab, map.slot_tile[slot]);
+    T* tile = store.tiles + local * scalars;
+    for (const GridInput<Vis>& chunk : chunks) {
+      const int32_t begin = chunk.index.start[slot], end = chunk.index.start[slot + 1];
+      if (begin == end) continue;
+      if (!store.touched[local]) {
+        std::memset(tile, 0, static_cast<size_t>(scalars) * sizeof(T));
+        store.touched[local] = 1;
+      }
+      add_runs(plan, tables, kernels, origin, chunk, begin, end, tile);
+    }
+  }
+}
+
+#define FRINGEFLOW_GRID_TARGET(name, T, V)                                            \
+  void name(const FacetPlan& plan, int64_t slab, int64_t strip,                       \
+            std::span<const GridInput<std::complex<V>>> chunks, TileStore<T> store) { \
+    grid_target<T, std::complex<V>>(plan, slab, strip, chunks, store);                \
+  }
+FRINGEFLOW_GRID_TARGET(grid_ff, float, float)
+FRINGEFLOW_GRID_TARGET(grid_fd, float, double)
+FRINGEFLOW_GRID_TARGET(grid_df, double, float)
+FRINGEFLOW_GRID_TARGET(grid_dd, double, double)
+#undef FRINGEFLOW_GRID_TARGET
+
+}  // namespace HWY_NAMESPACE
+}  // namespace fringeflow::gridder
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace fringeflow::gridder {
+
+#define FRINGEFLOW_GRID(name, T, V)                                                       \
+  HWY_EXPORT(name);                                                                       \
+  template <>                                                                             \
+  void grid_cpu(const FacetPlan& plan, int64_t slab, int64_t strip,                       \
+                std::span<const GridInput<std::complex<V>>> chunks, TileStore<T> store) { \
+    HWY_DYNAMIC_DISPATCH(name)(plan, slab, strip, chunks, store);                         \
+  }
+FRINGEFLOW_GRID(grid_ff, float, float)
+FRINGEFLOW_GRID(grid_fd, float, double)
+FRINGEFLOW_GRID(grid_df, double, float)
+FRINGEFLOW_GRID(grid_dd, double, double)
+#undef FRINGEFLOW_GRID
+
+}  // namespace fringeflow::gridder
+#endif  // HWY_ONCE

@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "codelets/gridder/kernel.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+
+#include "codelets/common/constants.hpp"
+#include "io/error.hpp"
+
+namespace fringeflow::gridder {
+namespace {
+
+struct TunedShape {
+  int support;
+  double sigma, beta, e0;
+  double rms, edge;  // alias error of one dimension: over the field, and at its edge
+};
+
+// (beta, e0) that minimise 0.95 rms^2 + 0.05 edge^2 of the alias integral below, found by direct search.
+constexpr TunedShape kTunedShapes[] = {
+#include "codelets/gridder/kernel_shapes.inc"
+};
+
+// Quadrature nodes for integrals over [-1, 1] of functions with an algebraic singularity at the ends
+// (tanh-sinh).
+struct Quadrature {
+  std::vector<double> x, one_minus_x2, weight;
+};
+
+const Quadrature& quadrature() {
+  static const Quadrature nodes = [] {
+    Quadrature q;
+    const double step = 0.012;  // fine enough for the third alias of 16 cells
+    for (int i = -300; i <= 300; ++i) {
+      const double t = i * step;
+      const double s = 0.5 * kPi * std::sinh(t);
+      const double sech = 1 / std::cosh(s);
+      const double weight = 0.5 * kPi * std::cosh(t) * sech * sech * step;
+      if (weight < 1e-22) continue;
+      q.x.push_back(std::tanh(s));
+      q.one_minus_x2.push_back(sech * sech);
+      q.weight.push_back(weight);
+    }
+    return q;
+  }();
+  return nodes;
+}
+
+double combine_dimensions(double rms, double edge) {
+  // Errors of u, v and w are independent; a few edge pixels weigh in any sample of pixels.
+  return std::sqrt(3 * (0.95 * rms * rms + 0.05 * edge * edge));
+}
+
+// Chebyshev coefficients of f on [-1, 1] from `count` first-kind nodes.
+template <class F>
+std::vector<long double> chebyshev(const F& f, int count) {
+  constexpr long double pi = 3.14159265358979323846264338327950288L;
+  std::vector<long double> values(static_cast<size_t>(count));
+  for (int j = 0; j < count; ++j) values[static_cast<size_t>(j)] = f(std::cos(pi * (j + 0.5L) / count));
+  std::vector<long double> out(static_cast<size_t>(count));
+  for (int k = 0; k < count; ++k) {
+    long double sum = 0;
+    for (int j = 0; j < count; ++j)
+      sum += values[static_cast<size_t>(j)] * std::cos(pi * k * (j + 0.5L) / count);
+    out[static_cast<size_t>(k)] = sum * (k == 0 ? 1 : 2) / count;
+  }
+  return out;
+}
+
+}  // namespace
+
+double kernel_value(double x, double beta, double e0) {
+  if (std::abs(x) > 1) return 0;
+  return std::exp(beta * (std::pow((1 - x) * (1 + x), e0) - 1));
+}
+
+KernelShape kernel_shape(int support, double sigma) {
+  const TunedShape* below = nullptr;
+  const TunedShape* above = nullptr;
+  for (const TunedShape& shape : kTunedShapes) {
+    if (shape.support != support) continue;
+    if (shape.sigma <= sigma + 1e-12) below = &shape;
+    if (shape.sigma >= sigma - 1e-12 && !above) above = &shape;
+  }
+  if (!below && !above) throw UserError("kernel support must be 4 to 16 cells");
+  if (!below) throw UserError("kernel oversampling must be at least 1.25");
+  if (!above) above = below;
+  const double span = above->sigma - below->sigma;
+  const double t = span > 0 ? (sigma - below->sigma) / span : 0;
+  const auto mix = [t](double a, double b) { return a + t * (b - a); };
+  KernelShape out{support, sigma, mix(below->beta, above->beta), mix(below->e0, above->e0), 0};
+  out.error = std::exp(mix(std::log(combine_dimensions(below->rms, below->edge)),
+                           std::log(combine_dimensions(above->rms, above->edge))));
+  return out;
+}
+
+double kernel_transform(const KernelShape& shape, double nu) {
+  const Quadrature& q = quadrature();
+  double sum = 0;
+  for (size_t i = 0; i < q.x.size(); ++i) {
+    const double phi = std::exp(shape.beta * (std::pow(q.one_minus_x2[i], shape.e0) - 1));
+    sum += q.weight[i] * phi * std::cos(kPi * shape.support * nu * q.x[i]);
+  }
+  return sum * shape.support / 2;
+}
+
+double alias_error(const KernelShape& shape) {
+  constexpr int kSamples = 24, kAliases = 3;
+  double sum = 0;
+  for (int i = 0; i < kSamples; ++i) {
+    const double nu = (i + 0.5) / kSamples / (2 * shape.sigma);
+    const double wanted = kernel_transform(shape, nu);
+    for (int m = 1; m <= kAliases; ++m)
+      for (const double alias : {kernel_transform(shape, nu + m), kernel_transform(shape, nu - m)})
+        sum += (alias / wanted) * (alias / wanted);
+  }
+  return std::sqrt(sum / kSamples);
+}
+
+std::vector<KernelShape> kernel_candidates(double accuracy) {
+  // The expected error is a root mean square; the margin covers the spread between data sets.
+  constexpr double kMargin = 1.35;
+  std::vector<KernelShape> out;
+  for (const TunedShape& shape : kTunedShapes) {
+    const double error = combine_dimensions(shape.rms, shape.edge);
+    if (error * kMargin <= accuracy) out.push_back({shape.support, shape.sigma, shape.beta, shape.e0, error});
+  }
+  return out;
+}
+
+std::vector<double> tap_polynomials(const KernelShape& shape, int degree) {
+  const int count = degree + 1;
+  std::vector<double> out;
+  out.reserve(static_cast<size_t>(shape.support * count));
+  for (int tap = 0; tap < shape.support; ++tap) {
+    const auto value = [&](long double s) -> long double {
+      const double d = static_cast<double>((s + 1) / 2);
+      return kernel_value((tap + d - shape.support / 2.0) * 2 / shape.support, shape.beta, shape.e0);
+    };
+    const std::vector<long double> series = chebyshev(value, count);
+    // Chebyshev polynomials in powers of s, by their recurrence.
+    std::vector<long double> power(static_cast<size_t>(count)), previous(power.size()), current(power.size());
+    previous[0] = 1;
+    if (count > 1) current[1] = 1;
+    for (int k = 0; k < count; ++k) {
+      for (int i = 0; i <= k; ++i)
+        power[static_cast<size_t>(i)] += series[static_cast<size_t>(k)] * previous[static_cast<size_t>(i)];
+      std::vector<long double> next(power.size());
+      for (size_t i = 0; i + 1 < next.size(); ++i) next[i + 1] = 2 * current[i];
+      for (size_t i = 0; i < next.size(); ++i) next[i] -= previous[i];
+      previous = current;
+      current = std::move(next);
+    }
+    for (const long double c : power) out.push_back(static_cast<double>(c));
+  }
+  return out;
+}
+
+CorrectionTable::CorrectionTable(const KernelShape& shape, double nu_max, int samples) : nu_max_(nu_max) {
+  // An even function of t = nu / nu_max is a plain Chebyshev series in y = 2 t^2 - 1.
+  const auto value = [&](long double y) -> long double {
+    const double t = std::sqrt(std::max(0.0, static_cast<double>((y + 1) / 2)));
+    return 1 / kernel_transform(shape, t * nu_max);
+  };
+  for (const long double c : chebyshev(value, samples)) coefficients_.push_back(static_cast<double>(c));
+}
+
+double CorrectionTable::operator()(double nu) const {
+  const double t = nu_max_ > 0 ? nu / nu_max_ : 0;
+  const double y = 2 * t * t - 1;
+  double b1 = 0, b2 = 0;
+  for (size_t k = coefficients_.size(); k-- > 1;) {
+    const double b0 = coefficients_[k] + 2 * y * b1 - b2;
+    b2 = b1;
+    b1 = b0;
+  }
+  return coefficients_[0] + y * b1 - b2;
+}
+
+}  // namespace fringeflow::gridder

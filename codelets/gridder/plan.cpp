@@ -1,0 +1,362 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "codelets/gridder/plan.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+#include <limits>
+
+#include "codelets/fft/batched_fft.hpp"
+#include "codelets/gridder/kernel.hpp"
+#include "codelets/gridder/walk.hpp"
+#include "io/error.hpp"
+
+namespace fringeflow::gridder {
+namespace {
+
+constexpr int kMaxFacetsPerSide = 6;
+constexpr double kFloatAccuracy = 2e-5;  ///< below it round-off of float grids and transforms shows
+constexpr double kFloatSigma = 1.4;      ///< low oversampling multiplies round-off at the image's edge
+constexpr int kFloatSupport = 9;
+
+// ---------------------------------------------------------------- facets without a grid
+
+// n0 - 1 of a direction; a centre below the horizon counts as lying on it.
+double n_minus_1(double l, double m) {
+  const double rho2 = l * l + m * m;
+  return rho2 >= 1 ? -1.0 : -rho2 / (1 + std::sqrt(1 - rho2));
+}
+
+struct Range {
+  double low = std::numeric_limits<double>::infinity(), high = -std::numeric_limits<double>::infinity();
+  void add(double x) {
+    low = std::min(low, x);
+    high = std::max(high, x);
+  }
+};
+
+// Exact range of r over the pixels above the horizon. Along a row r is concave: its minimum is at an end of
+// the part above the horizon and its maximum where the slope vanishes, or at an end.
+Range remainder_range(const Facet& facet) {
+  Range range;
+  Facet f = facet;
+  f.r_centre = 0;
+  for (int64_t y = 0; y < f.ny; ++y) {
+    const double m = f.m0 + static_cast<double>(y - f.ny / 2) * f.cell_y_rad;
+    if (m * m > 1) continue;
+    const double reach = std::sqrt(1 - m * m);
+    const auto x_of = [&](double l) { return static_cast<double>(f.nx / 2) - (l - f.l0) / f.cell_x_rad; };
+    const double first = std::max(0.0, x_of(reach)),
+                 last = std::min(static_cast<double>(f.nx - 1), x_of(-reach));
+    const double best = x_of(-f.shear_u * reach / std::sqrt(1 + f.shear_u * f.shear_u));
+    for (const double x : {first, last, std::clamp(best, first, std::max(first, last))})
+      for (const double nearest : {std::floor(x), std::ceil(x)}) {
+        const auto column = static_cast<int64_t>(std::clamp(nearest, 0.0, static_cast<double>(f.nx - 1)));
+        const PixelDirection p = pixel_direction(f, column, y);
+        if (p.above_horizon) range.add(p.r);
+      }
+  }
+  if (range.low > range.high) range = {0, 0};  // wholly below the horizon
+  return range;
+}
+
+void set_remainder(Facet& facet) {
+  const Range range = remainder_range(facet);
+  facet.r_centre = 0.5 * (range.low + range.high);
+  facet.r_half = 0.5 * (range.high - range.low) * (1 + 1e-9);
+}
+
+// Slopes of the least-squares plane through n over the facet's pixels above the horizon: finite even at the
+// horizon.
+void fit_shear(Facet& facet) {
+  constexpr int kSamples = 33;
+  double s_ll = 0, s_lm = 0, s_mm = 0, s_l = 0, s_m = 0, s_1 = 0, t_l = 0, t_m = 0, t_1 = 0;
+  for (int j = 0; j < kSamples; ++j)
+    for (int i = 0; i < kSamples; ++i) {
+      const double dl =
+          (static_cast<double>(i) / (kSamples - 1) - 0.5) * static_cast<double>(facet.nx) * facet.cell_x_rad;
+      const double dm =
+          (static_cast<double>(j) / (kSamples - 1) - 0.5) * static_cast<double>(facet.ny) * facet.cell_y_rad;
+      const double l = facet.l0 + dl, m = facet.m0 + dm, n2 = 1 - l * l - m * m;
+      if (n2 < 0) continue;
+      const double n = std::sqrt(n2);
+      s_ll += dl * dl, s_lm += dl * dm, s_mm += dm * dm, s_l += dl, s_m += dm, s_1 += 1;
+      t_l += n * dl, t_m += n * dm, t_1 += n;
+    }
+  facet.shear_u = facet.shear_v = 0;
+  if (s_1 < 3) return;
+  s_ll -= s_l * s_l / s_1, s_lm -= s_l * s_m / s_1, s_mm -= s_m * s_m / s_1;
+  t_l -= s_l * t_1 / s_1, t_m -= s_m * t_1 / s_1;
+  const double determinant = s_ll * s_mm - s_lm * s_lm;
+  if (!(determinant > 1e-12 * s_ll * s_mm)) return;
+  facet.shear_u = (t_l * s_mm - t_m * s_lm) / determinant;
+  facet.shear_v = (t_m * s_ll - t_l * s_lm) / determinant;
+}
+
+std::vector<Facet> make_facets(const ImageGeometry& image, int per_side) {
+  // Equal even sizes; the last column and row of facets may be smaller.
+  const auto part = [per_side](int64_t n) { return 2 * ((n / 2 + per_side - 1) / per_side); };
+  const int64_t step_x = part(image.nx), step_y = part(image.ny);
+  std::vector<Facet> out;
+  for (int64_t y = 0; y < image.ny; y += step_y)
+    for (int64_t x = 0; x < image.nx; x += step_x) {
+      Facet f;
+      f.x_begin = x, f.y_begin = y;
+      f.nx = std::min(step_x, image.nx - x), f.ny = std::min(step_y, image.ny - y);
+      f.cell_x_rad = f.cell_y_rad = image.cell_rad;
+      f.l0 = -static_cast<double>(x + f.nx / 2 - image.nx / 2) * image.cell_rad;
+      f.m0 = static_cast<double>(y + f.ny / 2 - image.ny / 2) * image.cell_rad;
+      f.n0_minus_1 = n_minus_1(f.l0, f.m0);
+      Facet fitted = f;
+      const double n0 = 1 + f.n0_minus_1;
+      fit_shear(fitted);
+      set_remainder(fitted);
+      if (n0 > 0.05) {
+        f.shear_u = -f.l0 / n0, f.shear_v = -f.m0 / n0;
+        set_remainder(f);
+      }
+      // The tangent plane is exact for small fields, the fitted one better near the horizon.
+      out.push_back(n0 > 0.05 && f.r_half <= 1.05 * fitted.r_half ? f : fitted);
+    }
+  return out;
+}
+
+// ---------------------------------------------------------------- grid of a facet for a kernel
+
+void set_box(double reach, int support, int64_t& begin, int64_t& tiles) {
+  const double half = 0.5 * support;
+  begin = static_cast<int64_t>(std::ceil(-reach - half)) - 1;
+  const auto last = static_cast<int64_t>(std::ceil(reach - half)) + 1;
+  tiles = (last - begin) / kTile + 1;
+}
+
+void set_grid(Facet& f, const KernelShape& kernel, const UvExtent& extent) {
+  f.support = kernel.support;
+  f.beta = kernel.beta, f.e0 = kernel.e0;
+  const auto size = [&](int64_t n) {
+    return fft::good_size(static_cast<int64_t>(std::ceil(kernel.sigma * static_cast<double>(n))), 2);
+  };
+  f.nu = size(f.nx), f.nv = size(f.ny);
+
+  // Planes over [min_w, max_w]: the first visibility starts at plane 0. Where the range is short of one
+  // spacing every visibility shares the same planes, and a closer spacing costs nothing.
+  constexpr double kRim = 1e-3;
+  const double w_min = std::max(0.0, extent.min_w_lambda),
+               w_range = std::max(0.0, extent.max_w_lambda - w_min);
+  const double closest = std::max(w_range / (1 - 3 * kRim), 1e-3);
+  f.dw = f.r_half > 0 ? std::min(1 / (2 * kernel.sigma * f.r_half), closest) : closest;
+  const double half = 0.5 * kernel.support;
+  f.w0 = w_min - (half - 1 + kRim) * f.dw;
+  f.planes = static_cast<int32_t>(std::max(0.0, std::ceil(w_range / f.dw - 1 + 2 * kRim))) + kernel.support;
+
+  const double reach_u = extent.max_u_lambda + std::abs(f.shear_u) * extent.max_w_lambda;
+  const double reach_v = extent.max_v_lambda + std::abs(f.shear_v) * extent.max_w_lambda;
+  set_box(reach_u * f.cell_x_rad * static_cast<double>(f.nu), f.support, f.u_begin, f.tiles_u);
+  set_box(reach_v * f.cell_y_rad * static_cast<double>(f.nv), f.support, f.v_begin, f.tiles_v);
+}
+
+// ---------------------------------------------------------------- cost
+
+// Core seconds to grid and transform, from measurements on one x86 core with AVX-512; only ratios matter.
+double facet_cost(const Facet& f, int64_t visibilities, bool double_precision) {
+  const double w2 = static_cast<double>(f.support * f.support);
+  const double slabs = f.slabs() <= 1 ? 1.0 : 1 + (f.support - 1) / static_cast<double>(kSlabPlanes);
+  const double visibility = 6e-9 + slabs * (3e-9 + 0.35e-9 * w2);
+  const double nu = static_cast<double>(f.nu), nv = static_cast<double>(f.nv);
+  const double plane = 1.1e-10 * nu * nv * (std::log2(nu) + std::log2(nv));
+  return (double_precision ? 2.2 : 1.0) * (visibility * static_cast<double>(visibilities) + plane * f.planes);
+}
+
+double fit_error(const KernelShape& shape, const std::vector<double>& taps, int degree) {
+  constexpr int kSamples = 16;
+  double sum = 0;
+  for (int i = 0; i < kSamples; ++i) {
+    const double d = (i + 0.5) / kSamples, s = 2 * d - 1;
+    for (int tap = 0; tap < shape.support; ++tap) {
+      const double* c = taps.data() + tap * (degree + 1);
+      double value = 0;
+      for (int k = degree; k >= 0; --k) value = value * s + c[k];
+      const double wanted =
+          kernel_value((tap + d - shape.support / 2.0) * 2 / shape.support, shape.beta, shape.e0);
+      sum += (value - wanted) * (value - wanted);
+    }
+  }
+  return std::sqrt(sum / kSamples);
+}
+
+std::vector<double> corrections(const CorrectionTable& table, int64_t pixels, int64_t cells) {
+  std::vector<double> out(static_cast<size_t>(pixels));
+  for (int64_t i = 0; i < pixels; ++i)
+    out[static_cast<size_t>(i)] = table(static_cast<double>(i - pixels / 2) / static_cast<double>(cells));
+  return out;
+}
+
+std::string describe(const PlanSummary& s, const std::vector<Facet>& facets) {
+  char text[320];
+  const Facet& f = facets.front();
+  std::snprintf(text, sizeof text,
+                "%zu facet%s of %lld x %lld pixels, kernel of %d cells (oversampling %.2f, expected error "
+                "%.1e), grid %lld x %lld, "
+                "%lld w-planes in all, %s precision, %.3g core seconds",
+                facets.size(), facets.size() == 1 ? "" : "s", static_cast<long long>(f.nx),
+                static_cast<long long>(f.ny), s.kernel.support, s.kernel.sigma, s.kernel.error,
+                static_cast<long long>(f.nu), static_cast<long long>(f.nv), static_cast<long long>(s.planes),
+                s.double_precision ? "double" : "single", s.cost);
+  return text;
+}
+
+}  // namespace
+
+std::vector<std::shared_ptr<FacetPlan>> plan_facets(const ImageGeometry& image, const UvExtent& extent,
+                                                    const PlanOptions& options, PlanSummary& summary) {
+  if (image.nx < 2 || image.ny < 2 || image.nx % 2 != 0 || image.ny % 2 != 0)
+    throw UserError("image sizes must be even and at least 2 pixels");
+  if (!(image.cell_rad > 0) || static_cast<double>(std::max(image.nx, image.ny)) * image.cell_rad > 2)
+    throw UserError("the image reaches beyond the celestial sphere: reduce its size or its cell");
+  if (!(options.accuracy >= 1e-13 && options.accuracy <= 0.1))
+    throw UserError("accuracy must lie between 1e-13 and 0.1");
+  if (options.facets_per_side < 0 || options.facets_per_side > kMaxFacetsPerSide)
+    throw UserError("facets per side must be 1 to 6, or 0 for a choice by cost");
+
+  const bool double_precision = options.accuracy < kFloatAccuracy;
+  std::vector<KernelShape> kernels = kernel_candidates(options.accuracy);
+  if (!double_precision)
+    std::erase_if(kernels,
+                  [](const KernelShape& k) { return k.sigma < kFloatSigma || k.support > kFloatSupport; });
+  if (kernels.empty()) throw UserError("no gridding kernel reaches this accuracy");
+
+  const int64_t visibilities = std::max<int64_t>(1, extent.visibilities);
+  std::vector<Facet> best;
+  summary = {};
+  summary.cost = std::numeric_limits<double>::infinity();
+  const int first = options.facets_per_side > 0 ? options.facets_per_side : 1;
+  const int last = options.facets_per_side > 0 ? options.facets_per_side : kMaxFacetsPerSide;
+  for (int per_side = first; per_side <= last; ++per_side) {
+    if (per_side > 1 && options.facets_per_side == 0 && std::min(image.nx, image.ny) / per_side < 64) break;
+    const std::vector<Facet> facets = make_facets(image, per_side);
+    for (const KernelShape& kernel : kernels) {
+      std::vector<Facet> gridded = facets;
+      double cost = 0;
+      int64_t planes = 0;
+      for (Facet& f : gridded) {
+        set_grid(f, kernel, extent);
+        cost += facet_cost(f, visibilities, double_precision);
+        planes += f.planes;
+      }
+      if (cost >= summary.cost) continue;
+      summary.facets_per_side = per_side;
+      summary.kernel = kernel;
+      summary.planes = planes;
+      summary.cost = cost;
+      best = std::move(gridded);
+    }
+  }
+  summary.double_precision = double_precision;
+  summary.text = describe(summary, best);
+
+  // Polynomials just good enough: their error stays well below the kernel's own.
+  const KernelShape& kernel = summary.kernel;
+  const double wanted = std::max(0.05 * kernel.error, 1e-15);
+  int degree = 4;
+  std::vector<double> taps = tap_polynomials(kernel, degree);
+  while (degree < kMaxTapDegree && fit_error(kernel, taps, degree) > wanted)
+    taps = tap_polynomials(kernel, ++degree);
+
+  const CorrectionTable correction(kernel, 0.5 / kernel.sigma, 40);
+  std::vector<std::shared_ptr<FacetPlan>> out;
+  for (const Facet& f : best) {
+    auto plan = std::make_shared<FacetPlan>();
+    plan->facet = f;
+    plan->double_precision = double_precision;
+    plan->degree = degree;
+    plan->taps = taps;
+    plan->correction_x = corrections(correction, f.nx, f.nu);
+    plan->correction_y = corrections(correction, f.ny, f.nv);
+    out.push_back(std::move(plan));
+  }
+  return out;
+}
+
+// ---------------------------------------------------------------- tile marker
+
+TileMarker::TileMarker(const FacetPlan& plan)
+    : facet_(plan.facet), marks_(static_cast<size_t>(facet_.slabs() * facet_.tiles_u * facet_.tiles_v)) {}
+
+namespace {
+
+// Walks the channels of a row that are on the facet's image grid. Returns the runs that an index makes of
+// them.
+template <class Emit>
+int64_t for_each_run(const Facet& facet, const double* uvw_m, std::span<const double> freq_hz, Emit&& emit) {
+  int64_t begin = 0, end = static_cast<int64_t>(freq_hz.size()), runs = 0;
+  RowWalker::clip_to_grid(uvw_m, freq_hz, 1 / (2 * facet.cell_x_rad), begin, end);
+  const auto all = [](int64_t, int64_t) { return true; };
+  RowWalker(facet).walk(uvw_m, freq_hz, begin, end, all,
+                        [&](int64_t slab, int64_t tu, int64_t tv, int64_t c0, int64_t c1) {
+                          ++runs;
+                          emit((slab * facet.tiles_u + tu) * facet.tiles_v + tv, c1 - c0);
+                        });
+  return runs;
+}
+
+}  // namespace
+
+int64_t TileMarker::mark(const double uvw_m[3], std::span<const double> freq_hz) {
+  return for_each_run(facet_, uvw_m, freq_hz, [this](int64_t tile, int64_t count) {
+    uint32_t& mark = marks_[static_cast<size_t>(tile)];
+    mark += static_cast<uint32_t>(std::min<int64_t>(count, std::numeric_limits<uint32_t>::max() - mark));
+  });
+}
+
+int64_t TileMarker::run_bound(const double uvw_m[3], std::span<const double> freq_hz) const {
+  return for_each_run(facet_, uvw_m, freq_hz, [](int64_t, int64_t) {});
+}
+
+void TileMarker::finish(FacetPlan& plan, int strips_target) const {
+  TileMap& map = plan.tiles;
+  map = {};
+  map.slabs = facet_.slabs();
+  map.tiles_u = facet_.tiles_u, map.tiles_v = facet_.tiles_v;
+
+  // Strips of about equal work: visibilities, and the cells of each column that must be transformed.
+  std::vector<double> work(static_cast<size_t>(map.tiles_u));
+  for (int64_t slab = 0; slab < map.slabs; ++slab)
+    for (int64_t tu = 0; tu < map.tiles_u; ++tu)
+      for (int64_t tv = 0; tv < map.tiles_v; ++tv) {
+        const uint32_t mark = marks_[static_cast<size_t>((slab * map.tiles_u + tu) * map.tiles_v + tv)];
+        work[static_cast<size_t>(tu)] += mark + (mark > 0 ? kTile * kTile : 0.0);
+      }
+  double total = 0;
+  for (double& w : work) total += (w += kTile);
+  map.strips = std::clamp<int64_t>(strips_target, 1, map.tiles_u);
+  map.strip_begin.assign(1, 0);
+  double done = 0;
+  for (int64_t tu = 0; tu < map.tiles_u; ++tu) {
+    done += work[static_cast<size_t>(tu)];
+    const auto strip = static_cast<int64_t>(map.strip_begin.size());
+    const int64_t left = map.tiles_u - tu - 1;
+    if (strip < map.strips && left > 0 &&
+        (left <= map.strips - strip ||
+         done >= total * static_cast<double>(strip) / static_cast<double>(map.strips)))
+      map.strip_begin.push_back(static_cast<int32_t>(tu + 1));
+  }
+  map.strips = static_cast<int64_t>(map.strip_begin.size());
+  map.strip_begin.push_back(static_cast<int32_t>(map.tiles_u));
+
+  map.slot.assign(marks_.size(), -1);
+  for (int64_t slab = 0; slab < map.slabs; ++slab)
+    for (int64_t strip = 0; strip < map.strips; ++strip) {
+      map.slot_begin.push_back(static_cast<int32_t>(map.slot_tile.size()));
+      for (int64_t tu = map.strip_begin[static_cast<size_t>(strip)];
+           tu < map.strip_begin[static_cast<size_t>(strip) + 1]; ++tu)
+        for (int64_t tv = 0; tv < map.tiles_v; ++tv) {
+          const auto at = static_cast<size_t>((slab * map.tiles_u + tu) * map.tiles_v + tv);
+          if (marks_[at] == 0) continue;
+          map.slot[at] = static_cast<int32_t>(map.slot_tile.size());
+          map.slot_tile.push_back(static_cast<int32_t>(tu * map.tiles_v + tv));
+        }
+    }
+  map.slot_begin.push_back(static_cast<int32_t>(map.slot_tile.size()));
+}
+
+}  // namespace fringeflow::gridder

@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#pragma once
+/// @file
+/// Planning: kernel, facets, planes and tiles from the image, the accuracy and where the visibilities lie.
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "codelets/gridder/geometry.hpp"
+
+namespace fringeflow::gridder {
+
+/// Extent of the visibilities of one image (one output channel), from UVW and frequencies only.
+struct UvExtent {
+  double max_u_lambda = 0, max_v_lambda = 0;      ///< of |u|, |v| among those on the grid (|u|, |v| < 1/(2 cell))
+  double min_w_lambda = 0, max_w_lambda = 0;      ///< of |w| (after conjugation w >= 0)
+  int64_t visibilities = 0;                       ///< rows x channels on the grid
+};
+
+struct PlanOptions {
+  double accuracy = 1e-4;      ///< 1e-13..0.1, relative L2 error against the direct sum
+  int facets_per_side = 0;     ///< 0: the cost model chooses
+  bool divide_by_n = false;
+  int strips_target = 32;      ///< strips of a facet, fewer when it has fewer tile columns; does not change bits
+};
+
+/// Choice of the cost model with the reasons, for the log: facets, support, sigma, planes, grid, precision, cost.
+struct PlanSummary {
+  int facets_per_side = 1;
+  KernelShape kernel;
+  bool double_precision = false;
+  int64_t planes = 0;      ///< sum over facets
+  double cost = 0;         ///< core seconds of the model
+  std::string text;        ///< one line for people
+};
+
+/// Facets of an image without their tile maps (slot is empty). Facets have even sizes that cover the image.
+/// Facet::u_begin.., tiles_u.. are set from the extent so that every visibility on the grid falls inside.
+/// Throws UserError when accuracy or size cannot be had; odd sizes are refused.
+std::vector<std::shared_ptr<FacetPlan>> plan_facets(const ImageGeometry& image, const UvExtent& extent, const PlanOptions& options,
+                                                    PlanSummary& summary);
+
+/// Marks the tiles that visibilities touch; visits every row once, streaming.
+class TileMarker {
+ public:
+  explicit TileMarker(const FacetPlan& plan);
+  /// One row: uvw in metres, ascending or descending frequencies (Hz) of the channels used; the limits of |u| and |v|
+  /// beyond which a visibility is left out are 1 / (2 cell). Marks the tiles touched by any channel.
+  /// @return the runs (see index.hpp) that this row makes.
+  int64_t mark(const double uvw_m[3], std::span<const double> freq_hz);
+  /// The runs that this row makes, without marking.
+  int64_t run_bound(const double uvw_m[3], std::span<const double> freq_hz) const;
+  /// Fills plan.tiles: slots numbered, strips balanced by marks. The last call.
+  void finish(FacetPlan& plan, int strips_target) const;
+
+ private:
+  Facet facet_;
+  std::vector<uint32_t> marks_;  ///< [slab][tile_u][tile_v] number of marks
+};
+
+}  // namespace fringeflow::gridder

@@ -1,0 +1,268 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "io/png_preview.hpp"
+
+#include <fmt/format.h>
+#include <png.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <string_view>
+#include <utility>
+
+#include "codelets/common/constants.hpp"
+#include "io/error.hpp"
+
+namespace fringeflow::io {
+namespace {
+
+struct Rgba {
+  uint8_t r = 0, g = 0, b = 0, a = 0;
+};
+
+struct Canvas {
+  int64_t nx = 0, ny = 0;
+  std::vector<Rgba> pixels;  ///< [ny][nx], row 0 on top
+
+  void set(int64_t x, int64_t y, Rgba colour) {
+    if (x >= 0 && x < nx && y >= 0 && y < ny) pixels[static_cast<size_t>(y * nx + x)] = colour;
+  }
+};
+
+/// Letters of 5 × 7 dots, one byte for each column with the top dot in the lowest bit: just what labels need.
+struct Glyph {
+  char letter;
+  uint8_t columns[5];
+};
+constexpr Glyph kFont[] = {
+    {'0', {0x3e, 0x51, 0x49, 0x45, 0x3e}}, {'1', {0x00, 0x42, 0x7f, 0x40, 0x00}},
+    {'2', {0x42, 0x61, 0x51, 0x49, 0x46}}, {'3', {0x21, 0x41, 0x45, 0x4b, 0x31}},
+    {'4', {0x18, 0x14, 0x12, 0x7f, 0x10}}, {'5', {0x27, 0x45, 0x45, 0x45, 0x39}},
+    {'6', {0x3c, 0x4a, 0x49, 0x49, 0x30}}, {'7', {0x01, 0x71, 0x09, 0x05, 0x03}},
+    {'8', {0x36, 0x49, 0x49, 0x49, 0x36}}, {'9', {0x06, 0x49, 0x49, 0x29, 0x1e}},
+    {'-', {0x08, 0x08, 0x08, 0x08, 0x08}}, {'+', {0x08, 0x08, 0x3e, 0x08, 0x08}},
+    {'.', {0x00, 0x60, 0x60, 0x00, 0x00}}, {'/', {0x20, 0x10, 0x08, 0x04, 0x02}},
+    {'J', {0x20, 0x40, 0x41, 0x3f, 0x01}}, {'y', {0x0c, 0x50, 0x50, 0x50, 0x3c}},
+    {'b', {0x7f, 0x48, 0x44, 0x44, 0x38}}, {'e', {0x38, 0x54, 0x54, 0x54, 0x18}},
+    {'a', {0x20, 0x54, 0x54, 0x54, 0x78}}, {'m', {0x7c, 0x04, 0x18, 0x04, 0x78}},
+    {'u', {0x3c, 0x40, 0x40, 0x20, 0x7c}}, {'p', {0x7c, 0x14, 0x14, 0x14, 0x08}},
+    {'i', {0x00, 0x44, 0x7d, 0x40, 0x00}}, {'x', {0x44, 0x28, 0x10, 0x28, 0x44}},
+    {'l', {0x00, 0x41, 0x7f, 0x40, 0x00}}, {'n', {0x7c, 0x08, 0x04, 0x04, 0x78}},
+    {'k', {0x7f, 0x10, 0x28, 0x44, 0x00}},
+};
+
+void draw_text(Canvas& canvas, int64_t x, int64_t y, std::string_view text, int64_t size, Rgba colour) {
+  for (const char c : text) {
+    const auto* const glyph =
+        std::find_if(std::begin(kFont), std::end(kFont), [c](const Glyph& g) { return g.letter == c; });
+    if (glyph != std::end(kFont)) {
+      for (int64_t i = 0; i < 5 * size; ++i) {
+        for (int64_t j = 0; j < 7 * size; ++j) {
+          if (glyph->columns[i / size] >> (j / size) & 1) canvas.set(x + i, y + j, colour);
+        }
+      }
+    }
+    x += 6 * size;
+  }
+}
+
+double to_srgb(double linear) {
+  linear = std::clamp(linear, 0.0, 1.0);
+  return linear <= 0.0031308 ? 12.92 * linear : 1.055 * std::pow(linear, 1 / 2.4) - 0.055;
+}
+
+/// OKLab lightness, chroma and hue to linear RGB; the matrices are those of its definition (B. Ottosson,
+/// public domain).
+std::array<double, 3> oklch_to_linear(double lightness, double chroma, double hue) {
+  const double a = chroma * std::cos(hue), b = chroma * std::sin(hue);
+  const double l = std::pow(lightness + 0.3963377774 * a + 0.2158037573 * b, 3);
+  const double m = std::pow(lightness - 0.1055613458 * a - 0.0638541728 * b, 3);
+  const double s = std::pow(lightness - 0.0894841775 * a - 1.2914855480 * b, 3);
+  return {4.0767416621 * l - 3.3077115913 * m + 0.2309699292 * s,
+          -1.2684380046 * l + 2.6097574011 * m - 0.3413193965 * s,
+          -0.0041960863 * l - 0.7034186147 * m + 1.7076147010 * s};
+}
+
+/// Mean over factor × factor pixels, blanks left out; turned so that row 0 is the northernmost.
+std::vector<float> shrink(View<const float, 2> pixels, int64_t factor, int64_t nx, int64_t ny) {
+  std::vector<float> out(static_cast<size_t>(nx * ny));
+  for (int64_t j = 0; j < ny; ++j) {
+    for (int64_t i = 0; i < nx; ++i) {
+      double sum = 0;
+      int64_t count = 0;
+      for (int64_t y = j * factor; y < std::min((j + 1) * factor, pixels.extent(0)); ++y) {
+        for (int64_t x = i * factor; x < std::min((i + 1) * factor, pixels.extent(1)); ++x) {
+          const float value = pixels(y, x);
+          if (!std::isfinite(value)) continue;
+          sum += value;
+          ++count;
+        }
+      }
+      out[static_cast<size_t>((ny - 1 - j) * nx + i)] =
+          count > 0 ? static_cast<float>(sum / static_cast<double>(count)) : NAN;
+    }
+  }
+  return out;
+}
+
+/// A number of two or three digits for the bar, in the unit with the given scale.
+std::string label_of(double value) {
+  std::string text = fmt::format("{:.3g}", value);
+  return text == "-0" ? "0" : text;
+}
+
+void draw_bar(Canvas& canvas, int64_t left, const ColourScale& scale, const PreviewOptions& options,
+              int64_t size) {
+  const Rgba ink{64, 64, 64, 255};
+  const int64_t top = 16 * size, bottom = canvas.ny - 5 * size, width = 8 * size;
+  if (bottom - top < 20 * size) return;
+  // One metric prefix for all labels, from the largest value.
+  const double largest = std::max(std::abs(scale.low), std::abs(scale.high));
+  double factor = 1;
+  std::string prefix;
+  if (options.unit.starts_with("Jy") && largest > 0) {
+    if (largest < 1e-3) {
+      factor = 1e6;
+      prefix = "u";
+    } else if (largest < 1) {
+      factor = 1e3;
+      prefix = "m";
+    } else if (largest >= 1e3) {
+      factor = 1e-3;
+      prefix = "k";
+    }
+  }
+  draw_text(canvas, left, 2 * size, prefix + options.unit, size, ink);
+  for (int64_t y = top; y <= bottom; ++y) {
+    const auto c = colour_at(static_cast<double>(bottom - y) / static_cast<double>(bottom - top));
+    for (int64_t x = left; x < left + width; ++x) canvas.set(x, y, {c[0], c[1], c[2], 255});
+  }
+  const int64_t labels = std::clamp<int64_t>((bottom - top) / (30 * size), 1, 6);
+  for (int64_t i = 0; i <= labels; ++i) {
+    const double t = static_cast<double>(i) / static_cast<double>(labels);
+    const auto y = bottom - std::llround(t * static_cast<double>(bottom - top));
+    for (int64_t x = left + width; x < left + width + 2 * size; ++x) canvas.set(x, y, ink);
+    draw_text(canvas, left + width + 4 * size, y - 3 * size, label_of(scale.value_at(t) * factor), size, ink);
+  }
+}
+
+}  // namespace
+
+std::array<uint8_t, 3> colour_at(double t) {
+  t = std::clamp(t, 0.0, 1.0);
+  // Lightness rises evenly; the hue turns from violet through red and orange to yellow; the chroma fades at
+  // both ends.
+  const double lightness = 0.10 + 0.87 * t;
+  const double hue = (-75 + 180 * t) * kPi / 180;
+  double chroma = 0.20 * std::pow(std::sin(kPi * std::clamp(0.06 + 0.90 * t, 0.0, 1.0)), 0.6);
+  std::array<double, 3> rgb{};
+  // Colours that a screen cannot show are made paler, which keeps their lightness.
+  for (int i = 0; i < 60; ++i, chroma *= 0.95) {
+    rgb = oklch_to_linear(lightness, chroma, hue);
+    if (*std::min_element(rgb.begin(), rgb.end()) >= 0 && *std::max_element(rgb.begin(), rgb.end()) <= 1)
+      break;
+  }
+  std::array<uint8_t, 3> bytes{};
+  for (size_t i = 0; i < 3; ++i) bytes[i] = static_cast<uint8_t>(std::lround(255 * to_srgb(rgb[i])));
+  return bytes;
+}
+
+double ColourScale::position_of(double value) const {
+  if (stretch == Stretch::percentile) return (value - low) / (high - low);
+  return std::asinh((value - low) / softening) / std::asinh((high - low) / softening);
+}
+
+double ColourScale::value_at(double position) const {
+  if (stretch == Stretch::percentile) return low + position * (high - low);
+  return low + softening * std::sinh(position * std::asinh((high - low) / softening));
+}
+
+ColourScale choose_scale(View<const float, 2> pixels, const PreviewOptions& options) {
+  ColourScale scale;
+  scale.stretch = options.stretch;
+  // A million pixels say enough about percentiles; the maximum is taken from all.
+  const int64_t step = std::max<int64_t>(1, pixels.size() / 1000003);
+  std::vector<float> sample;
+  float highest = -INFINITY;
+  for (int64_t i = 0; i < pixels.size(); ++i) {
+    const float value = pixels.data()[i];
+    if (!std::isfinite(value)) continue;
+    highest = std::max(highest, value);
+    if (i % step == 0) sample.push_back(value);
+  }
+  if (sample.empty()) return scale;
+  const auto percentile = [](std::vector<float>& values, double percent) {
+    const double at = percent / 100 * static_cast<double>(values.size() - 1);
+    const auto nth = values.begin() + static_cast<std::ptrdiff_t>(std::llround(at));
+    std::nth_element(values.begin(), nth, values.end());
+    return static_cast<double>(*nth);
+  };
+  if (options.stretch == Stretch::percentile) {
+    scale.low = percentile(sample, options.low_percentile);
+    scale.high = percentile(sample, options.high_percentile);
+  } else {
+    const double median = percentile(sample, 50);
+    const double lowest = percentile(sample, 0);
+    std::vector<float> deviation(sample.size());
+    std::transform(sample.begin(), sample.end(), deviation.begin(),
+                   [median](float v) { return static_cast<float>(std::abs(v - median)); });
+    const double sigma = 1.4826 * percentile(deviation, 50);
+    scale.high = highest;
+    scale.low = std::max(lowest, median - 2 * sigma);
+    // A model image is zero nearly everywhere and has no noise to scale with.
+    scale.softening =
+        sigma > 0 ? std::max(3 * sigma, 1e-5 * (scale.high - scale.low)) : 0.01 * (scale.high - scale.low);
+  }
+  if (!(scale.high > scale.low)) scale.high = scale.low + std::max(1e-30, std::abs(scale.low) * 1e-3);
+  if (!(scale.softening > 0)) scale.softening = scale.high - scale.low;
+  return scale;
+}
+
+void write_png_preview(const std::string& path, View<const float, 2> pixels, const PreviewOptions& options,
+                       Products* products) {
+  const int64_t largest = std::max(pixels.extent(0), pixels.extent(1));
+  const int64_t factor = std::max<int64_t>(1, (largest + options.max_size - 1) / options.max_size);
+  const int64_t nx = (pixels.extent(1) + factor - 1) / factor, ny = (pixels.extent(0) + factor - 1) / factor;
+  const std::vector<float> small = shrink(pixels, factor, nx, ny);
+  const ColourScale scale = choose_scale(View<const float, 2>(small.data(), {ny, nx}), options);
+
+  const int64_t letter = std::clamp<int64_t>(ny / 500, 1, 3);
+  const int64_t bar = options.colour_bar ? 70 * letter : 0;
+  Canvas canvas{nx + bar, ny, {}};
+  canvas.pixels.assign(static_cast<size_t>(canvas.nx * ny), bar > 0 ? Rgba{255, 255, 255, 255} : Rgba{});
+  std::vector<std::array<uint8_t, 3>> table(1024);
+  for (size_t i = 0; i < table.size(); ++i)
+    table[i] = colour_at(static_cast<double>(i) / static_cast<double>(table.size() - 1));
+  for (int64_t y = 0; y < ny; ++y) {
+    for (int64_t x = 0; x < nx; ++x) {
+      const float value = small[static_cast<size_t>(y * nx + x)];
+      Rgba colour;
+      if (std::isfinite(value)) {
+        const double t = std::clamp(scale.position_of(value), 0.0, 1.0);
+        const auto& c = table[static_cast<size_t>(std::lround(t * static_cast<double>(table.size() - 1)))];
+        colour = {c[0], c[1], c[2], 255};
+      }
+      canvas.set(x, y, colour);
+    }
+  }
+  if (bar > 0) draw_bar(canvas, nx + 6 * letter, scale, options, letter);
+
+  // libpng's simplified interface: its errors are return values, not long jumps over C++ objects.
+  png_image image{};
+  image.version = PNG_IMAGE_VERSION;
+  image.width = static_cast<png_uint_32>(canvas.nx);
+  image.height = static_cast<png_uint_32>(canvas.ny);
+  image.format = PNG_FORMAT_RGBA;
+  png_alloc_size_t bytes = PNG_IMAGE_PNG_SIZE_MAX(image);
+  std::vector<uint8_t> buffer(bytes);
+  const int good =
+      png_image_write_to_memory(&image, buffer.data(), &bytes, 0, canvas.pixels.data(), 0, nullptr);
+  const std::string message = image.message;
+  png_image_free(&image);
+  if (!good) throw RunError(fmt::format("{}: PNG preview: {}", path, message));
+  AtomicFile file(path);
+  file.write(buffer.data(), bytes);
+  finish(std::move(file), products);
+}
+
+}  // namespace fringeflow::io

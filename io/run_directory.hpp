@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#pragma once
+/// @file
+/// PREFIX-run/: what a run leaves beside its products, enough to repeat it and to compare it.
+#include <mutex>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <string_view>
+
+namespace fringeflow::io {
+
+/// CPU model, cores of the machine, CPUs that this process may use, memory and the limit of its control group
+/// (bytes; null: none), kernel and host name.
+nlohmann::json machine_info();
+
+/// The memory that this process may use: the smaller of the machine's and the limits of its control groups,
+/// bytes.
+int64_t memory_limit_bytes();
+
+/// The run directory. All methods may be called from several threads.
+class RunDirectory {
+ public:
+  /// Makes PREFIX-run/ with the folders above it. Throws RunError naming it when that fails.
+  explicit RunDirectory(const std::string& prefix);
+
+  const std::string& path() const { return path_; }
+  /// PREFIX-run/NAME.
+  std::string file(std::string_view name) const;
+
+  /// Writes PREFIX-run/NAME, whole or not at all. Throws RunError.
+  void write_text(std::string_view name, std::string_view text) const;
+  void write_json(std::string_view name, const nlohmann::json& value) const;
+
+  /// Sets metrics.json's KEY; write_metrics() puts it on disk.
+  void set_metric(const std::string& key, nlohmann::json value);
+  nlohmann::json metrics() const;
+  void write_metrics() const;
+
+  /// Writes machine.json and versions.json; `versions` maps names (fringeflow, starpu, casacore, …) to
+  /// versions.
+  void write_environment(const nlohmann::json& versions) const;
+
+ private:
+  std::string path_;
+  mutable std::mutex mutex_;
+  nlohmann::json metrics_ = nlohmann::json::object();
+};
+
+}  // namespace fringeflow::io

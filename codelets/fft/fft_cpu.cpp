@@ -1,0 +1,281 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+/// @file
+/// Sizes of the plane steps' buffers, and the image-plane corrections: correct and uncorrect.
+#include "codelets/fft/simd_targets.hpp"
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "codelets/fft/fft_cpu.cpp"
+#include "hwy/foreach_target.h"  // IWYU pragma: keep
+
+#include <algorithm>
+#include <limits>
+#include <span>
+
+#include "codelets/fft/fft.hpp"
+#include "codelets/fft/plane-inl.hpp"
+#include "codelets/fft/plane_sizes.hpp"
+#include "codelets/gridder/kernel.hpp"
+
+#ifndef FRINGEFLOW_FFT_CORRECTION
+#define FRINGEFLOW_FFT_CORRECTION
+namespace fringeflow::fft {
+
+/// 1 / psi_hat of the w kernel at (r - r_centre) dw as a polynomial in t^2, t = (r - r_centre) / r_half.
+struct PlaneCorrection {
+  static constexpr int kTerms = 28;
+  double per_offset = 0;      ///< t per unit of r - r_centre
+  double terms[kTerms] = {};  ///< Chebyshev coefficients in 2 t^2 - 1
+};
+
+}  // namespace fringeflow::fft
+#endif
+
+HWY_BEFORE_NAMESPACE();
+namespace fringeflow::fft {
+namespace HWY_NAMESPACE {
+
+using gridder::Facet;
+
+/// Clenshaw's sum of the correction's series.
+template <class D, class V = hn::Vec<D>>
+HWY_INLINE V Correction(D d, const PlaneCorrection& correction, V offset) {
+  const V t = hn::Mul(offset, hn::Set(d, correction.per_offset));
+  const V z = hn::MulAdd(hn::Mul(t, t), hn::Set(d, 2.0), hn::Set(d, -1.0));
+  const V two_z = hn::Add(z, z);
+  V b1 = hn::Zero(d), b2 = hn::Zero(d);
+  for (int i = PlaneCorrection::kTerms - 1; i > 0; --i) {
+    const V b = hn::MulAdd(two_z, b1, hn::Sub(hn::Set(d, correction.terms[i]), b2));
+    b2 = b1;
+    b1 = b;
+  }
+  return hn::MulAdd(z, b1, hn::Sub(hn::Set(d, correction.terms[0]), b2));
+}
+
+/// Factors of the pixels (x, y_first + lane), lane in [0, L): scale x corrections, NaN beyond the horizon.
+template <class T>
+HWY_INLINE void Factors(const FacetPlan& plan, const Directions<T>& directions,
+                        const PlaneCorrection& correction, int64_t x, const double* correction_y,
+                        double scale, bool divide_by_n, double* factors) {
+  const WideDouble<T> d;
+  const auto scale_x = hn::Set(d, scale * plan.correction_x[size_t(x)]);
+  for (int lane = 0; lane < kLanes<T>; lane += int(hn::Lanes(d))) {
+    const auto direction = directions(x, lane);
+    auto factor = hn::Mul(hn::Mul(scale_x, hn::Load(d, correction_y + lane)),
+                          Correction(d, correction, direction.offset));
+    if (divide_by_n) factor = hn::Div(factor, direction.n);
+    factor =
+        hn::IfThenElse(direction.above_horizon, factor, hn::Set(d, std::numeric_limits<double>::quiet_NaN()));
+    hn::Store(factor, d, factors + lane);
+  }
+}
+
+/// Calls visit(block, x, lanes in use, factors[L]) for the pixels of the y-blocks.
+template <class T, class Visit>
+HWY_INLINE void ForEachColumn(const FacetPlan& plan, const PlaneCorrection& correction, int64_t block_begin,
+                              int64_t block_end, double scale, bool divide_by_n, Visit&& visit) {
+  const Facet& facet = plan.facet;
+  for (int64_t block = block_begin; block < block_end; ++block) {
+    const int64_t y_first = block * kLanes<T>;
+    const int lanes = int(std::min<int64_t>(kLanes<T>, facet.ny - y_first));
+    const Directions<T> directions(facet, y_first);
+    alignas(64) double correction_y[kLanes<T>] = {}, factors[kLanes<T>];
+    std::copy_n(plan.correction_y.data() + y_first, lanes, correction_y);
+    for (int64_t x = 0; x < facet.nx; ++x) {
+      Factors<T>(plan, directions, correction, x, correction_y, scale, divide_by_n, factors);
+      visit(block, x, lanes, factors);
+    }
+  }
+}
+
+template <class T, class Pixel>
+HWY_INLINE void Correct(const FacetPlan& plan, const PlaneCorrection& correction, int64_t block_begin,
+                        int64_t block_end, const T* image, double scale, bool divide_by_n,
+                        View<Pixel, 2> out) {
+  // Columns are collected and written row by row in runs of a cache line or more.
+  constexpr int kRun = 16;
+  double pixels[kLanes<T>][kRun];
+  const int64_t nx = plan.facet.nx;
+  ForEachColumn<T>(plan, correction, block_begin, block_end, scale, divide_by_n,
+                   [&](int64_t block, int64_t x, int lanes, const double* factors) HWY_ATTR {
+                     const T* from = image + ((block - block_begin) * nx + x) * kLanes<T>;
+                     const int64_t at = x % kRun;
+                     for (int lane = 0; lane < kLanes<T>; ++lane)
+                       pixels[lane][at] = double(from[lane]) * factors[lane];
+                     if (at + 1 < kRun && x + 1 < nx) return;
+                     for (int lane = 0; lane < lanes; ++lane) {
+                       Pixel* to = &out((block - block_begin) * kLanes<T> + lane, x - at);
+                       for (int64_t i = 0; i <= at; ++i) to[i] = static_cast<Pixel>(pixels[lane][i]);
+                     }
+                   });
+}
+
+template <class T, class Pixel>
+HWY_INLINE void Uncorrect(const FacetPlan& plan, const PlaneCorrection& correction, int64_t block_begin,
+                          int64_t block_end, View<const Pixel, 2> pixels, bool divide_by_n, T* image) {
+  const int64_t nx = plan.facet.nx;
+  ForEachColumn<T>(
+      plan, correction, block_begin, block_end, 1.0, divide_by_n,
+      [&](int64_t block, int64_t x, int lanes, const double* factors) HWY_ATTR {
+        T* to = image + ((block - block_begin) * nx + x) * kLanes<T>;
+        for (int lane = 0; lane < kLanes<T>; ++lane) {
+          if (lane >= lanes) {
+            to[lane] = T(0);
+            continue;
+          }
+          const double value = double(pixels((block - block_begin) * kLanes<T> + lane, x)) * factors[lane];
+          to[lane] = value == value ? T(value) : T(0);  // NaN: blank pixels and those beyond the horizon
+        }
+      });
+}
+
+// One function for each pair of accumulator and pixel types.
+#define FRINGEFLOW_FFT_CORRECT(Name, T, Pixel)                                                        \
+  void Correct##Name(const FacetPlan& plan, const PlaneCorrection& correction, int64_t block_begin,   \
+                     int64_t block_end, const T* image, double scale, bool divide_by_n,               \
+                     View<Pixel, 2> out) {                                                            \
+    Correct(plan, correction, block_begin, block_end, image, scale, divide_by_n, out);                \
+  }                                                                                                   \
+  void Uncorrect##Name(const FacetPlan& plan, const PlaneCorrection& correction, int64_t block_begin, \
+                       int64_t block_end, View<const Pixel, 2> pixels, bool divide_by_n, T* image) {  \
+    Uncorrect(plan, correction, block_begin, block_end, pixels, divide_by_n, image);                  \
+  }
+FRINGEFLOW_FFT_CORRECT(FloatFloat, float, float)
+FRINGEFLOW_FFT_CORRECT(FloatDouble, float, double)
+FRINGEFLOW_FFT_CORRECT(DoubleFloat, double, float)
+FRINGEFLOW_FFT_CORRECT(DoubleDouble, double, double)
+#undef FRINGEFLOW_FFT_CORRECT
+
+// NOLINTNEXTLINE(google-readability-namespace-comments)
+}  // namespace HWY_NAMESPACE
+}  // namespace fringeflow::fft
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+#include <cmath>
+#include <numbers>
+#include <type_traits>
+
+namespace fringeflow::fft {
+
+HWY_EXPORT(CorrectFloatFloat);
+HWY_EXPORT(CorrectFloatDouble);
+HWY_EXPORT(CorrectDoubleFloat);
+HWY_EXPORT(CorrectDoubleDouble);
+HWY_EXPORT(UncorrectFloatFloat);
+HWY_EXPORT(UncorrectFloatDouble);
+HWY_EXPORT(UncorrectDoubleFloat);
+HWY_EXPORT(UncorrectDoubleDouble);
+
+namespace {
+
+PlaneCorrection plane_correction(const gridder::Facet& facet) {
+  constexpr int kNodes = 2 * PlaneCorrection::kTerms;
+  gridder::KernelShape shape;
+  shape.support = facet.support;
+  shape.beta = facet.beta;
+  shape.e0 = facet.e0;
+  PlaneCorrection out;
+  out.per_offset = facet.r_half > 0 ? 1 / facet.r_half : 0;
+  for (int node = 0; node < kNodes; ++node) {
+    const double angle = std::numbers::pi * (node + 0.5) / kNodes;
+    // z = 2 t^2 - 1 = cos(angle), so t = cos(angle / 2).
+    const double value = 1 / gridder::kernel_transform(shape, std::cos(angle / 2) * facet.r_half * facet.dw);
+    for (int i = 0; i < PlaneCorrection::kTerms; ++i)
+      out.terms[i] += (i == 0 ? 1.0 : 2.0) / kNodes * value * std::cos(i * angle);
+  }
+  return out;
+}
+
+}  // namespace
+
+template <class T>
+int64_t strip_cells(const FacetPlan& plan, int64_t strip) {
+  const auto i = static_cast<size_t>(strip);
+  const int64_t columns = plan.tiles.strip_begin[i + 1] - plan.tiles.strip_begin[i];
+  constexpr int64_t kL = gridder::kLanes<T>;
+  const int64_t halo = strip + 1 == plan.tiles.strips ? (plan.facet.support - 1 + kL - 1) / kL * kL : 0;
+  return columns * gridder::kTile + halo;
+}
+
+template <class T>
+int64_t slab_rows_scalars(const FacetPlan& plan, int64_t strip) {
+  constexpr int64_t kL = gridder::kLanes<T>;
+  const int64_t flags = strip_cells<T>(plan, strip) / kL;
+  return slab_rows_flags_offset<T>(plan, strip) + (flags + kL - 1) / kL * kL;
+}
+
+template <class T>
+int64_t slab_columns_scalars(const FacetPlan& plan, int64_t y_blocks_in_strip) {
+  return buffer_planes(plan) * y_blocks_in_strip * box_cells<T>(plan) * 2 * gridder::kLanes<T>;
+}
+
+template <class T>
+int64_t fft_scratch_scalars(const FacetPlan& plan) {
+  constexpr int64_t kElement = 2 * gridder::kLanes<T>;
+  const gridder::Facet& facet = plan.facet;
+  const int64_t rows =
+      gridder::kSlabPlanes * facet.nv * kElement + transform_plan<T>(facet.nv)->scratch_scalars();
+  const int64_t columns = (facet.nu + facet.nx) * kElement + transform_plan<T>(facet.nu)->scratch_scalars();
+  return std::max(rows, columns);
+}
+
+template <class T, class Pixel>
+void correct_cpu(const FacetPlan& plan, int64_t block_begin, int64_t block_end, const T* image, double scale,
+                 bool divide_by_n, View<Pixel, 2> out) {
+  const PlaneCorrection correction = plane_correction(plan.facet);
+  constexpr bool kFloat = std::is_same_v<T, float>, kFloatPixel = std::is_same_v<Pixel, float>;
+  if constexpr (kFloat && kFloatPixel) {
+    HWY_DYNAMIC_DISPATCH(CorrectFloatFloat)
+    (plan, correction, block_begin, block_end, image, scale, divide_by_n, out);
+  } else if constexpr (kFloat) {
+    HWY_DYNAMIC_DISPATCH(CorrectFloatDouble)
+    (plan, correction, block_begin, block_end, image, scale, divide_by_n, out);
+  } else if constexpr (kFloatPixel) {
+    HWY_DYNAMIC_DISPATCH(CorrectDoubleFloat)
+    (plan, correction, block_begin, block_end, image, scale, divide_by_n, out);
+  } else {
+    HWY_DYNAMIC_DISPATCH(CorrectDoubleDouble)
+    (plan, correction, block_begin, block_end, image, scale, divide_by_n, out);
+  }
+}
+
+template <class T, class Pixel>
+void uncorrect_cpu(const FacetPlan& plan, int64_t block_begin, int64_t block_end, View<const Pixel, 2> pixels,
+                   bool divide_by_n, T* image) {
+  const PlaneCorrection correction = plane_correction(plan.facet);
+  constexpr bool kFloat = std::is_same_v<T, float>, kFloatPixel = std::is_same_v<Pixel, float>;
+  if constexpr (kFloat && kFloatPixel) {
+    HWY_DYNAMIC_DISPATCH(UncorrectFloatFloat)
+    (plan, correction, block_begin, block_end, pixels, divide_by_n, image);
+  } else if constexpr (kFloat) {
+    HWY_DYNAMIC_DISPATCH(UncorrectFloatDouble)
+    (plan, correction, block_begin, block_end, pixels, divide_by_n, image);
+  } else if constexpr (kFloatPixel) {
+    HWY_DYNAMIC_DISPATCH(UncorrectDoubleFloat)
+    (plan, correction, block_begin, block_end, pixels, divide_by_n, image);
+  } else {
+    HWY_DYNAMIC_DISPATCH(UncorrectDoubleDouble)
+    (plan, correction, block_begin, block_end, pixels, divide_by_n, image);
+  }
+}
+
+#define FRINGEFLOW_FFT_SIZES(T)                                        \
+  template int64_t strip_cells<T>(const FacetPlan&, int64_t);          \
+  template int64_t slab_rows_scalars<T>(const FacetPlan&, int64_t);    \
+  template int64_t slab_columns_scalars<T>(const FacetPlan&, int64_t); \
+  template int64_t fft_scratch_scalars<T>(const FacetPlan&);
+FRINGEFLOW_FFT_SIZES(float)
+FRINGEFLOW_FFT_SIZES(double)
+#undef FRINGEFLOW_FFT_SIZES
+#define FRINGEFLOW_FFT_CORRECT(T, Pixel)                                                          \
+  template void correct_cpu<T, Pixel>(const FacetPlan&, int64_t, int64_t, const T*, double, bool, \
+                                      View<Pixel, 2>);                                            \
+  template void uncorrect_cpu<T, Pixel>(const FacetPlan&, int64_t, int64_t, View<const Pixel, 2>, bool, T*);
+FRINGEFLOW_FFT_CORRECT(float, float)
+FRINGEFLOW_FFT_CORRECT(float, double)
+FRINGEFLOW_FFT_CORRECT(double, float)
+FRINGEFLOW_FFT_CORRECT(double, double)
+#undef FRINGEFLOW_FFT_CORRECT
+
+}  // namespace fringeflow::fft
+#endif  // HWY_ONCE

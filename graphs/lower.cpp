@@ -1,0 +1,222 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "graphs/lower.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace fringeflow::graphs {
+namespace {
+
+/// Reads the options of one stage or section by name, defaults included.
+class Values {
+ public:
+  Values(const Settings& settings, const std::vector<Option>& options)
+      : settings_(settings), options_(options) {}
+  explicit Values(const Stage& stage) : Values(stage.settings, stage.schema->options) {}
+
+  Value at(std::string_view key) const { return value_of(settings_, options_, key); }
+  double number(std::string_view key) const { return value_or<double>(at(key), 0); }
+  int64_t integer(std::string_view key) const { return value_or<int64_t>(at(key), 0); }
+  bool boolean(std::string_view key) const { return value_or<bool>(at(key), false); }
+  std::string text(std::string_view key) const { return value_or<std::string>(at(key), {}); }
+
+ private:
+  const Settings& settings_;
+  const std::vector<Option>& options_;
+};
+
+RuntimeOptions runtime_options(const Workflow& workflow) {
+  const Values values(workflow.runtime, runtime_section().options);
+  RuntimeOptions runtime;
+  runtime.scheduler = values.text("scheduler");
+  runtime.cpus = static_cast<int>(values.integer("cpus"));
+  runtime.gpus = static_cast<int>(values.integer("gpus"));
+  runtime.io_workers = static_cast<int>(values.integer("io_workers"));
+  runtime.memory_bytes = values.integer("memory");
+  runtime.strict = values.text("determinism") == "strict";
+  return runtime;
+}
+
+Selection selection(const Stage& read) {
+  const Values values(read);
+  Selection result;
+  result.column = values.text("column");
+  for (const int64_t field : value_or<std::vector<int64_t>>(values.at("field"), {}))
+    result.fields.push_back(static_cast<int>(field));
+  for (const int64_t spw : value_or<std::vector<int64_t>>(values.at("spw"), {}))
+    result.spws.push_back(static_cast<int>(spw));
+  const Range channels = value_or<Range>(values.at("channels"), {});
+  if (channels.begin) result.channel_begin = static_cast<int64_t>(*channels.begin);
+  if (channels.end) result.channel_end = static_cast<int64_t>(*channels.end);
+  result.time_s = value_or<Range>(values.at("time"), {});
+  const UvRange uv = value_or<UvRange>(values.at("uv_range"), {});
+  (uv.wavelengths ? result.uv_lambda : result.uv_m) = uv.range;
+  return result;
+}
+
+ImageOptions image_options(const Stage& stage) {
+  const Values values(stage);
+  ImageOptions image;
+  const auto size = value_or<std::vector<int64_t>>(values.at("size"), {0, 0});
+  image.nx = size[0];
+  image.ny = size[1];
+  image.cell_rad = values.number("cell");
+  const Weighting weighting = value_or<Weighting>(values.at("weighting"), {});
+  image.weighting = weighting.scheme;
+  image.robust = weighting.robust;
+  image.taper_rad = values.number("taper");
+  image.accuracy = values.number("accuracy");
+  image.stokes = values.text("stokes");
+  image.channels_out = values.integer("channels_out");
+  const Value centre = values.at("centre");
+  if (const auto* direction = std::get_if<Direction>(&centre)) image.centre = *direction;
+  image.facets = static_cast<int>(values.integer("facets"));
+  image.divide_by_n = values.boolean("divide_by_n");
+  image.psf = values.boolean("psf");
+  return image;
+}
+
+DeconvolveOptions deconvolve_options(const Stage& stage) {
+  constexpr int64_t kUnlimited = 1000000;  // "without it only the threshold stops"
+  const Values values(stage);
+  DeconvolveOptions clean;
+  const std::string algorithm = values.text("algorithm");
+  clean.algorithm = algorithm == "hogbom"       ? CleanAlgorithm::hogbom
+                    : algorithm == "multiscale" ? CleanAlgorithm::multiscale
+                                                : CleanAlgorithm::clark;
+  clean.iterations = value_or<int64_t>(values.at("iterations"), kUnlimited);
+  const Threshold threshold = value_or<Threshold>(values.at("threshold"), {});
+  clean.threshold_kind = threshold.kind;
+  clean.threshold = threshold.value;
+  clean.gain = values.number("gain");
+  clean.major_gain = values.number("major_gain");
+  clean.major_cycles = values.integer("major_cycles");
+  clean.auto_mask_sigma = values.number("auto_mask");
+  clean.mask_file = values.text("mask");
+  clean.model_file = values.text("model");
+  clean.scales_pixels = value_or<std::vector<double>>(values.at("scales"), {});
+  clean.scale_bias = values.number("scale_bias");
+  return clean;
+}
+
+/// The paths of a port of MeasurementSets; for a stage that makes or fills them, its sets.
+std::vector<std::string> measurement_sets(const Workflow& workflow, const Stage& stage) {
+  std::vector<std::string> paths;
+  const Link* link = stage.link("ms");
+  if (link == nullptr) return paths;
+  for (const Source& source : link->sources) {
+    if (source.stage < 0) {
+      paths.push_back(source.path);
+      continue;
+    }
+    const Stage& from = workflow.stages[static_cast<std::size_t>(source.stage)];
+    if (from.schema->name == "simulate") {
+      paths.push_back(Values(from).text("output"));
+    } else {
+      const std::vector<std::string> more = measurement_sets(workflow, from);
+      paths.insert(paths.end(), more.begin(), more.end());
+    }
+  }
+  return paths;
+}
+
+/// Two read stages select alike when their options are written alike.
+bool same_selection(const Stage& a, const Stage& b) {
+  return std::equal(
+      a.settings.begin(), a.settings.end(), b.settings.begin(), b.settings.end(),
+      [](const auto& x, const auto& y) { return x.first == y.first && x.second.text == y.second.text; });
+}
+
+const Stage& only_source(const Workflow& workflow, const Stage& stage, std::string_view port) {
+  return workflow.stages[static_cast<std::size_t>(stage.link(port)->sources.front().stage)];
+}
+
+ImagingJob imaging_job(const Workflow& workflow, const Stage& write) {
+  ImagingJob job;
+  const Values values(write);
+  job.write.prefix = values.text("prefix");
+  job.write.png = values.boolean("png");
+  const Stage* image = &only_source(workflow, write, "image");
+  if (image->schema->name == "deconvolve") {
+    job.deconvolve = deconvolve_options(*image);
+    image = &only_source(workflow, *image, "image");
+  }
+  job.image = image_options(*image);
+  if (job.deconvolve.iterations > 0) job.image.psf = true;  // cleaning needs it
+  const Stage* first = nullptr;
+  for (const Source& source : image->link("vis")->sources) {
+    const Stage& read = workflow.stages[static_cast<std::size_t>(source.stage)];
+    if (first == nullptr) {
+      first = &read;
+      job.selection = selection(read);
+    } else if (!same_selection(*first, read)) {
+      throw WorkflowError(
+          {{source.place,
+            fmt::format("'{}' and '{}' select differently; the read stages of one image must have the same "
+                        "options",
+                        first->id, read.id)}});
+    }
+    const std::vector<std::string> paths = measurement_sets(workflow, read);
+    job.ms.insert(job.ms.end(), paths.begin(), paths.end());
+  }
+  return job;
+}
+
+SimulateJob simulate_job(const Stage& stage) {
+  const Values values(stage);
+  SimulateJob job;
+  job.layout_file = values.text("layout");
+  job.position_file = values.text("position");
+  job.sources_file = values.text("sources");
+  job.start_s = values.number("start");
+  job.times = values.integer("times");
+  job.interval_s = values.number("interval");
+  job.channels = values.integer("channels");
+  job.frequency_hz = values.number("frequency");
+  job.channel_width_hz = values.number("channel_width");
+  job.centre = value_or<Direction>(values.at("centre"), {});
+  job.correlations = value_or<std::vector<std::string>>(values.at("correlations"), {});
+  job.output = values.text("output");
+  return job;
+}
+
+PredictJob predict_job(const Workflow& workflow, const Stage& stage) {
+  const Values values(stage);
+  PredictJob job;
+  job.ms = measurement_sets(workflow, stage);
+  job.model_file = values.text("model");
+  job.column = values.text("column");
+  job.accuracy = values.number("accuracy");
+  return job;
+}
+
+}  // namespace
+
+std::vector<Job> lower(const Workflow& workflow, const std::string& command_line) {
+  std::vector<Job> jobs;
+  for (const int index : workflow.order) {
+    const Stage& stage = workflow.stages[static_cast<std::size_t>(index)];
+    if (stage.schema->name == "simulate") jobs.emplace_back(simulate_job(stage));
+    if (stage.schema->name == "predict") jobs.emplace_back(predict_job(workflow, stage));
+    if (stage.schema->name == "write") {
+      ImagingJob job = imaging_job(workflow, stage);
+      job.name = workflow.name;
+      jobs.emplace_back(std::move(job));
+    }
+  }
+  const RuntimeOptions runtime = runtime_options(workflow);
+  const std::string text = to_yaml(workflow, true);
+  for (Job& job : jobs) {
+    std::visit(
+        [&](auto& one) {
+          one.runtime = runtime;
+          one.workflow_text = text;
+          one.command_line = command_line;
+        },
+        job);
+  }
+  return jobs;
+}
+
+}  // namespace fringeflow::graphs

@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#pragma once
+/// @file
+/// From a checked workflow to the jobs that are run, in order.
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "graphs/workflow/workflow.hpp"
+#include "io/options.hpp"
+#include "io/options_simulate.hpp"
+
+namespace fringeflow::graphs {
+
+using Job = std::variant<SimulateJob, PredictJob, ImagingJob>;
+
+/// One job for every simulate and predict stage, and for every write stage with what leads to it; sources
+/// before their users. Throws WorkflowError for what the language can say but a job cannot: several different
+/// selections in one image.
+std::vector<Job> lower(const Workflow& workflow, const std::string& command_line);
+
+}  // namespace fringeflow::graphs

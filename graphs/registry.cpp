@@ -1,0 +1,447 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "graphs/registry.hpp"
+
+#include <numbers>
+
+namespace fringeflow::graphs {
+namespace {
+
+// Ids of stages end up in messages beside option names: keep docs short, one sentence, the manual adds the
+// type and the default.
+
+StageSchema read_stage() {
+  return {.name = "read",
+          .doc = "reads visibilities, weights and flags of MeasurementSets",
+          .details =
+              "Rows, channels and the data column are selected here. A MeasurementSet is opened read-only "
+              "and read in chunks; "
+              "it may be far larger than memory. Several sets in one stage are imaged together.",
+          .section = "inputs",
+          .inputs = {{"ms", PortType::measurement_set,
+                      "MeasurementSets: paths, $inputs.NAME, or a stage that makes one", true, true}},
+          .outputs = {{"vis", PortType::visibilities, "the selected visibilities"}},
+          .options = {
+              {.key = "column",
+               .kind = Kind::text,
+               .doc = "data column; auto is CORRECTED_DATA where it exists, else DATA",
+               .fallback = "auto",
+               .aliases = {{"data_column"}},
+               .example = "DATA"},
+              {.key = "field",
+               .kind = Kind::integer_list,
+               .doc = "FIELD_IDs; without it the one field that has rows",
+               .min = 0,
+               .aliases = {{"fields"}},
+               .example = "0"},
+              {.key = "spw",
+               .kind = Kind::integer_list,
+               .doc = "SPECTRAL_WINDOW_IDs; without it all",
+               .min = 0,
+               .aliases = {{"spws"}},
+               .example = "0,2"},
+              {.key = "channels",
+               .kind = Kind::integer_range,
+               .doc = "channels of every spectral window, counted from 0",
+               .aliases = {{"channel_range"}},
+               .example = "0..63"},
+              {.key = "time",
+               .kind = Kind::time_range,
+               .doc = "rows whose TIME (centre of the integration) lies in the range",
+               .example = "2026-01-01T00:00:00..2026-01-01T01:00:00"},
+              {.key = "uv_range",
+               .kind = Kind::uv_range,
+               .doc = "visibilities whose sqrt(u^2+v^2) lies in the range",
+               .aliases = {{"uvrange"}},
+               .example = "100..30000lambda"},
+          }};
+}
+
+StageSchema simulate_stage() {
+  constexpr double kMaxCount = 1e9;
+  return {.name = "simulate",
+          .doc = "makes a MeasurementSet of point sources seen by a station layout",
+          .details =
+              "The visibilities are the direct Fourier sum over the sources, without noise. The set is "
+              "written tiled, with "
+              "UVW = position(ANTENNA2) - position(ANTENNA1).",
+          .section = "",
+          .inputs = {},
+          .outputs = {{"ms", PortType::measurement_set, "the MeasurementSet that is written"}},
+          .options = {
+              {.key = "layout",
+               .kind = Kind::input_file,
+               .doc = "stations, one a line: east, north[, up] in metres",
+               .required = true,
+               .example = "meerkat.layout.txt"},
+              {.key = "position",
+               .kind = Kind::input_file,
+               .doc = "longitude and latitude of the layout's origin, in degrees",
+               .required = true,
+               .example = "meerkat.position.txt"},
+              {.key = "sources",
+               .kind = Kind::input_file,
+               .doc = "CSV with ra_deg, dec_deg, i_jy and optional q_jy, u_jy, v_jy, spectral_index, "
+                      "reference_frequency_hz",
+               .required = true,
+               .example = "sky.csv"},
+              {.key = "start",
+               .kind = Kind::time,
+               .doc = "beginning of the first integration",
+               .required = true,
+               .example = "2026-01-01T00:00:00"},
+              {.key = "times",
+               .kind = Kind::integer,
+               .doc = "integrations",
+               .required = true,
+               .min = 1,
+               .max = kMaxCount,
+               .example = "60"},
+              {.key = "interval",
+               .kind = Kind::quantity,
+               .doc = "length of an integration",
+               .fallback = "8s",
+               .dimension = Dimension::duration,
+               .min = 0,
+               .above_min = true},
+              {.key = "channels",
+               .kind = Kind::integer,
+               .doc = "spectral channels",
+               .fallback = "1",
+               .min = 1,
+               .max = kMaxCount},
+              {.key = "frequency",
+               .kind = Kind::quantity,
+               .doc = "centre of the first channel",
+               .required = true,
+               .dimension = Dimension::frequency,
+               .min = 0,
+               .above_min = true,
+               .example = "1.3GHz"},
+              {.key = "channel_width",
+               .kind = Kind::quantity,
+               .doc = "width and distance of the channels",
+               .fallback = "1MHz",
+               .dimension = Dimension::frequency,
+               .min = 0,
+               .above_min = true},
+              {.key = "centre",
+               .kind = Kind::direction,
+               .doc = "phase centre, J2000",
+               .required = true,
+               .aliases = {{"center"}},
+               .example = "30deg,-30deg"},
+              {.key = "correlations",
+               .kind = Kind::text_list,
+               .doc = "correlations to write, linear or circular",
+               .fallback = "XX,YY",
+               .choices = {"XX", "XY", "YX", "YY", "RR", "RL", "LR", "LL"}},
+              {.key = "output",
+               .kind = Kind::output_path,
+               .doc = "the new MeasurementSet",
+               .required = true,
+               .example = "sim.ms",
+               .short_flag = "o"},
+          }};
+}
+
+StageSchema image_stage() {
+  return {
+      .name = "image",
+      .doc = "weights and grids visibilities: the dirty image and the point spread function",
+      .details =
+          "Improved w-stacking: accurate over the whole field, up to the hemisphere. A source at direction "
+          "cosines (l, m) "
+          "lands on pixel (NX/2 - l/cell, NY/2 + m/cell), counted from 0.",
+      .section = "image",
+      .inputs = {{"vis", PortType::visibilities, "what to image; several are imaged together", true, true}},
+      .outputs = {{"image", PortType::image, "dirty image and point spread function"}},
+      .options = {
+          {.key = "size",
+           .kind = Kind::size,
+           .doc = "pixels, even; one number is a square",
+           .required = true,
+           .min = 16,
+           .max = 65536,
+           .range_text = "even, 16 .. 65536",
+           .example = "4096"},
+          {.key = "cell",
+           .kind = Kind::quantity,
+           .doc = "size of a pixel; size x cell may span the hemisphere (1.414 in l and m)",
+           .required = true,
+           .dimension = Dimension::angle,
+           .min = 0,
+           .max = 0.1,
+           .above_min = true,
+           .aliases = {{"scale"}},
+           .range_text = "above 0, at most 0.1rad",
+           .example = "1.5asec"},
+          {.key = "weighting",
+           .kind = Kind::weighting,
+           .doc = "imaging weights; briggs:R with robustness R from -5 to 5",
+           .fallback = "briggs:0",
+           .min = -5,
+           .max = 5,
+           .aliases = {{"weight"}, {"robust", "briggs:"}},
+           .range_text = "R from -5 to 5"},
+          {.key = "taper",
+           .kind = Kind::quantity,
+           .doc = "Gaussian taper, its FWHM in the image; 0asec is none",
+           .fallback = "0asec",
+           .dimension = Dimension::angle,
+           .min = 0,
+           .max = std::numbers::pi,
+           .range_text = "at least 0"},
+          {.key = "accuracy",
+           .kind = Kind::number,
+           .doc = "relative L2 error of the gridder against the direct Fourier sum",
+           .fallback = "1e-4",
+           .min = 1e-13,
+           .max = 0.1},
+          {.key = "stokes",
+           .kind = Kind::stokes,
+           .doc = "Stokes parameters to image",
+           .fallback = "I",
+           .aliases = {{"pol"}},
+           .example = "IQUV"},
+          {.key = "channels_out",
+           .kind = Kind::integer,
+           .doc = "output channels, cleaned jointly; with several a combined image too",
+           .fallback = "1",
+           .min = 1,
+           .max = 65536},
+          {.key = "centre",
+           .kind = Kind::direction,
+           .doc = "another phase centre than the data's, J2000",
+           .aliases = {{"center"}},
+           .example = "30deg,-30deg"},
+          {.key = "facets",
+           .kind = Kind::integer,
+           .doc = "facets per side; 0 leaves the choice to the planner",
+           .fallback = "0",
+           .min = 0,
+           .max = 64},
+          {.key = "divide_by_n",
+           .kind = Kind::boolean,
+           .doc = "divide the image by n = sqrt(1-l^2-m^2)",
+           .fallback = "false"},
+          {.key = "psf",
+           .kind = Kind::boolean,
+           .doc = "make the point spread function (cleaning always does)",
+           .fallback = "true"},
+      }};
+}
+
+StageSchema deconvolve_stage() {
+  return {
+      .name = "deconvolve",
+      .doc = "cleans an image in major cycles: degrid the model, subtract it from the data, grid again",
+      .details =
+          "Cleaning stops at the threshold, at the number of iterations, or when nothing improves, whichever "
+          "comes first; one "
+          "of the first two must be given. With auto_mask the cleaned pixels are frozen once the residual "
+          "falls below that "
+          "many sigma, and cleaning goes on inside them down to the threshold.",
+      .section = "clean",
+      .inputs = {{"image", PortType::image, "an image stage's output"}},
+      .outputs = {{"image", PortType::image, "model, residual and restored image, beside the dirty ones"}},
+      .options = {
+          {.key = "algorithm",
+           .kind = Kind::choice,
+           .doc = "minor cycle",
+           .fallback = "clark",
+           .choices = {"hogbom", "clark", "multiscale"},
+           .aliases = {{"multiscale", "", "multiscale"}}},
+          {.key = "iterations",
+           .kind = Kind::integer,
+           .doc =
+               "components at most; 0 is no cleaning; without it only the threshold stops (at most 1000000)",
+           .min = 0,
+           .max = 1e9,
+           .aliases = {{"niter"}},
+           .range_text = "at least 0",
+           .example = "20000"},
+          {.key = "threshold",
+           .kind = Kind::threshold,
+           .doc = "stop when the residual's peak is below this flux, or this multiple of "
+                  "its noise",
+           .example = "3sigma"},
+          {.key = "gain",
+           .kind = Kind::number,
+           .doc = "share of a peak that one iteration takes",
+           .fallback = "0.1",
+           .min = 0,
+           .max = 1,
+           .above_min = true},
+          {.key = "major_gain",
+           .kind = Kind::number,
+           .doc = "share by which a major cycle lowers the peak",
+           .fallback = "0.8",
+           .min = 0,
+           .max = 1,
+           .above_min = true,
+           .aliases = {{"mgain"}}},
+          {.key = "major_cycles",
+           .kind = Kind::integer,
+           .doc = "major cycles at most",
+           .fallback = "20",
+           .min = 1,
+           .max = 10000,
+           .aliases = {{"nmiter"}}},
+          {.key = "auto_mask",
+           .kind = Kind::number,
+           .doc = "freeze the mask of components at this many sigma; 0 is none",
+           .fallback = "0",
+           .min = 0,
+           .max = 1000},
+          {.key = "mask",
+           .kind = Kind::input_file,
+           .doc = "FITS image; only its non-zero pixels are cleaned",
+           .aliases = {{"fits_mask"}},
+           .example = "mask.fits"},
+          {.key = "model",
+           .kind = Kind::input_file,
+           .doc = "FITS model (Jy/pixel) to continue from",
+           .example = "old-model.fits"},
+          {.key = "scales",
+           .kind = Kind::number_list,
+           .doc = "scales of multiscale in pixels; without it automatic",
+           .min = 0,
+           .max = 65536,
+           .aliases = {{"multiscale_scales"}},
+           .example = "0,4,8,16"},
+          {.key = "scale_bias",
+           .kind = Kind::number,
+           .doc = "preference for small scales; smaller is stronger",
+           .fallback = "0.6",
+           .min = 0,
+           .max = 1,
+           .above_min = true},
+      }};
+}
+
+StageSchema write_stage() {
+  return {.name = "write",
+          .doc = "writes the FITS products, previews and the run directory",
+          .details =
+              "Products are PREFIX[-0000|-MFS][-I|-Q|-U|-V]-{dirty,psf,residual,model,image}.fits and the "
+              "run directory PREFIX-run.",
+          .section = "output",
+          .inputs = {{"image", PortType::image, "what to write"}},
+          .outputs = {},
+          .options = {
+              {.key = "prefix",
+               .kind = Kind::output_path,
+               .doc = "beginning of the products' names",
+               .required = true,
+               .aliases = {{"output"}},
+               .example = "out/field",
+               .short_flag = "o"},
+              {.key = "png",
+               .kind = Kind::boolean,
+               .doc = "PNG previews beside the FITS files",
+               .fallback = "true"},
+          }};
+}
+
+StageSchema predict_stage() {
+  return {
+      .name = "predict",
+      .doc = "fills a column of MeasurementSets with the visibilities of a model",
+      .details = "Every other column stays as it is. A column that does not exist is made, tiled like DATA.",
+      .section = "",
+      .inputs = {{"ms", PortType::measurement_set, "MeasurementSets to fill", true, true}},
+      .outputs = {{"ms", PortType::measurement_set, "the same sets, when the column is there"}},
+      .options = {
+          {.key = "model",
+           .kind = Kind::input_file,
+           .doc = "catalogue (CSV), image (FITS, Jy/pixel) or component list (text)",
+           .required = true,
+           .example = "sky.csv"},
+          {.key = "column",
+           .kind = Kind::text,
+           .doc = "column to write",
+           .fallback = "MODEL_DATA",
+           .aliases = {{"data_column"}}},
+          {.key = "accuracy",
+           .kind = Kind::number,
+           .doc = "relative L2 error of the degridder against the direct Fourier sum",
+           .fallback = "1e-4",
+           .min = 1e-13,
+           .max = 0.1},
+      }};
+}
+
+}  // namespace
+
+const std::vector<StageSchema>& stages() {
+  static const std::vector<StageSchema> kStages{simulate_stage(), predict_stage(),    read_stage(),
+                                                image_stage(),    deconvolve_stage(), write_stage()};
+  return kStages;
+}
+
+const StageSchema* find_stage(std::string_view name) {
+  for (const StageSchema& stage : stages()) {
+    if (stage.name == name) return &stage;
+  }
+  return nullptr;
+}
+
+const StageSchema* find_section(std::string_view section) {
+  if (section.empty()) return nullptr;
+  for (const StageSchema& stage : stages()) {
+    if (stage.section == section) return &stage;
+  }
+  return nullptr;
+}
+
+std::vector<std::string> stage_names() {
+  std::vector<std::string> names;
+  for (const StageSchema& stage : stages()) names.push_back(stage.name);
+  return names;
+}
+
+const SectionSchema& runtime_section() {
+  static const SectionSchema kRuntime{
+      "runtime",
+      "where and how to run; nothing here changes the science",
+      {
+          {.key = "scheduler",
+           .kind = Kind::scheduler,
+           .doc = "scheduling policy of the compute workers",
+           .fallback = "auto",
+           .example = "dmda"},
+          {.key = "cpus",
+           .kind = Kind::count_or_auto,
+           .doc = "compute workers on CPU cores",
+           .fallback = "auto",
+           .min = 1,
+           .max = 256},
+          {.key = "gpus",
+           .kind = Kind::count_or_auto,
+           .doc = "GPUs to use",
+           .fallback = "auto",
+           .min = 0,
+           .max = 64},
+          {.key = "io_workers",
+           .kind = Kind::count_or_auto,
+           .doc = "workers that read and write",
+           .fallback = "auto",
+           .min = 1,
+           .max = 256},
+          {.key = "memory",
+           .kind = Kind::memory,
+           .doc = "resident memory that is never exceeded; auto stays below the machine's limit",
+           .fallback = "auto",
+           .min = 64.0 * 1024 * 1024,
+           .range_text = "at least 64MiB",
+           .example = "2GiB"},
+          {.key = "determinism",
+           .kind = Kind::choice,
+           .doc = "strict: the same bits whatever the workers; relaxed: the same within the accuracy",
+           .fallback = "strict",
+           .choices = {"strict", "relaxed"}},
+      }};
+  return kRuntime;
+}
+
+}  // namespace fringeflow::graphs

@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// What can only be seen when stages are looked at together.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <filesystem>
+
+#include "graphs/workflow/workflow.hpp"
+
+namespace fringeflow::graphs {
+namespace {
+
+/// Depth-first search; a stage that is met again on its own way closes a cycle.
+class Sorter {
+ public:
+  Sorter(Workflow& workflow, Diagnostics& diagnostics) : workflow_(workflow), diagnostics_(diagnostics) {
+    state_.resize(workflow.stages.size());
+  }
+  void run() {
+    workflow_.order.clear();
+    for (std::size_t i = 0; i < state_.size(); ++i) visit(static_cast<int>(i));
+  }
+
+ private:
+  enum class State { fresh, open, done };
+
+  void visit(int index) {
+    const auto i = static_cast<std::size_t>(index);
+    if (state_[i] == State::done) return;
+    if (state_[i] == State::open) {
+      std::string text;
+      const auto begin = std::find(path_.begin(), path_.end(), index);
+      for (auto at = begin; at != path_.end(); ++at)
+        text += workflow_.stages[static_cast<std::size_t>(*at)].id + " -> ";
+      diagnostics_.error(workflow_.stages[i].place,
+                         fmt::format("the stages form a cycle: {}{}", text, workflow_.stages[i].id));
+      return;
+    }
+    state_[i] = State::open;
+    path_.push_back(index);
+    for (const Link& link : workflow_.stages[i].in) {
+      for (const Source& source : link.sources) {
+        if (source.stage >= 0) visit(source.stage);
+      }
+    }
+    path_.pop_back();
+    state_[i] = State::done;
+    workflow_.order.push_back(index);
+  }
+
+  Workflow& workflow_;
+  Diagnostics& diagnostics_;
+  std::vector<State> state_;
+  std::vector<int> path_;
+};
+
+const Setting* setting_of(const Stage& stage, std::string_view key) {
+  const auto found = stage.settings.find(key);
+  return found == stage.settings.end() ? nullptr : &found->second;
+}
+
+/// N·cell of the largest field that is imaged, in l and m: its corners reach the horizon.
+constexpr double kLargestField = 1.4143;
+
+void check_image(const Stage& stage, Diagnostics& diagnostics) {
+  const Setting* size = setting_of(stage, "size");
+  const Setting* cell = setting_of(stage, "cell");
+  if (size != nullptr && cell != nullptr) {
+    const auto& n = std::get<std::vector<int64_t>>(size->value);
+    const double field = static_cast<double>(std::max(n[0], n[1])) * std::get<double>(cell->value);
+    if (field > kLargestField) {
+      diagnostics.error(
+          size->place,
+          fmt::format("the field, size x cell = {:.3g}rad, is larger than the hemisphere ({}rad in l and m)",
+                      field, 1.414));
+    }
+  }
+}
+
+void check_deconvolve(const Workflow& workflow, const Stage& stage, Diagnostics& diagnostics) {
+  const bool bounded =
+      setting_of(stage, "iterations") != nullptr || setting_of(stage, "threshold") != nullptr;
+  if (!bounded) {
+    diagnostics.error(
+        stage.place,
+        fmt::format("stage '{}' (deconvolve) needs 'iterations' or 'threshold' (or both): when to stop, for "
+                    "example threshold 3sigma",
+                    stage.id));
+  }
+  if (const Setting* scales = setting_of(stage, "scales"); scales != nullptr) {
+    const Value algorithm = value_of(stage.settings, stage.schema->options, "algorithm");
+    if (value_or<std::string>(algorithm, "") != "multiscale") {
+      diagnostics.error(scales->place, "scales: only the algorithm multiscale has scales");
+    }
+  }
+  const Link* image = stage.link("image");
+  if (image == nullptr) return;
+  for (const Source& source : image->sources) {
+    if (source.stage < 0) continue;
+    const Stage& from = workflow.stages[static_cast<std::size_t>(source.stage)];
+    if (from.schema != nullptr && from.schema->name == "deconvolve") {
+      diagnostics.error(
+          source.place,
+          fmt::format("port 'image' takes the output of an image stage; '{}' is already deconvolved",
+                      from.id));
+    }
+  }
+}
+
+void check_correlations(const Stage& stage, Diagnostics& diagnostics) {
+  const Setting* correlations = setting_of(stage, "correlations");
+  if (correlations == nullptr) return;
+  const auto& names = std::get<std::vector<std::string>>(correlations->value);
+  bool linear = false, circular = false, twice = false;
+  for (const std::string& name : names) {
+    (name.find_first_of("XY") != std::string::npos ? linear : circular) = true;
+    twice = twice || std::count(names.begin(), names.end(), name) > 1;
+  }
+  if (linear && circular)
+    diagnostics.error(correlations->place, "correlations: linear and circular ones cannot be mixed");
+  if (twice) diagnostics.error(correlations->place, "correlations: each can be given once");
+}
+
+/// What is not read by anything, though it could be, was forgotten.
+void check_use(const Workflow& workflow, int index, Diagnostics& diagnostics) {
+  const Stage& stage = workflow.stages[static_cast<std::size_t>(index)];
+  if (stage.schema->outputs.empty() || !workflow.users(index).empty()) return;
+  if (stage.schema->name == "simulate" || stage.schema->name == "predict")
+    return;  // their MeasurementSets are products
+  diagnostics.error(stage.place, fmt::format("nothing uses stage '{}' ({}): {}", stage.id, stage.schema->name,
+                                             stage.schema->name == "read" ? "an image stage should take it"
+                                                                          : "a write stage should take it"));
+}
+
+void check_measurement_set(const Source& source, Diagnostics& diagnostics) {
+  namespace fs = std::filesystem;
+  std::error_code ignored;
+  const fs::path path = source.path;
+  if (!fs::exists(path, ignored)) {
+    diagnostics.error(source.place, fmt::format("no such MeasurementSet: {}", source.path));
+  } else if (!fs::exists(path / "table.dat", ignored)) {
+    diagnostics.error(source.place,
+                      fmt::format("{} is not a MeasurementSet (it has no table.dat)", source.path));
+  }
+}
+
+}  // namespace
+
+void check_graph(Workflow& workflow, Diagnostics& diagnostics) { Sorter(workflow, diagnostics).run(); }
+
+void check_stages(const Workflow& workflow, Diagnostics& diagnostics) {
+  for (std::size_t i = 0; i < workflow.stages.size(); ++i) {
+    const Stage& stage = workflow.stages[i];
+    if (stage.schema == nullptr) continue;
+    if (stage.schema->name == "image") check_image(stage, diagnostics);
+    if (stage.schema->name == "deconvolve") check_deconvolve(workflow, stage, diagnostics);
+    if (stage.schema->name == "simulate") check_correlations(stage, diagnostics);
+    check_use(workflow, static_cast<int>(i), diagnostics);
+  }
+}
+
+void check_files(const Workflow& workflow, Diagnostics& diagnostics) {
+  namespace fs = std::filesystem;
+  for (const Stage& stage : workflow.stages) {
+    for (const Link& link : stage.in) {
+      for (const Source& source : link.sources) {
+        if (source.stage < 0 && !source.path.empty()) check_measurement_set(source, diagnostics);
+      }
+    }
+    for (const auto& [key, setting] : stage.settings) {
+      if (setting.option->kind != Kind::input_file) continue;
+      const auto& path = std::get<std::string>(setting.value);
+      std::error_code ignored;
+      if (!fs::exists(path, ignored))
+        diagnostics.error(setting.place, fmt::format("{}: no such file: {}", key, path));
+      else if (fs::is_directory(path, ignored))
+        diagnostics.error(setting.place, fmt::format("{}: {} is a folder", key, path));
+    }
+  }
+}
+
+}  // namespace fringeflow::graphs

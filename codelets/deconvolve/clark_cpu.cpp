@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include <algorithm>
+#include <limits>
+
+#include "codelets/deconvolve/internal.hpp"
+
+namespace fringeflow::deconvolve {
+namespace {
+
+constexpr float kListFraction = 0.9f;  ///< pixels below the threshold that may still rise above it are listed too
+constexpr int kFinalPasses = 4;        ///< at most so many lists in the last cycle of a stage
+constexpr int64_t kMargin = 64;        ///< pixels around a sub-image that are cleaned with it and then dropped
+
+/// Seconds of a direct subtraction of n components and of one by transforms, in arbitrary but fixed units.
+bool direct_is_cheaper(int64_t components, int64_t pixels, int64_t padded) {
+  return components * pixels < 3 * 40 * padded;
+}
+
+/// residual -= PSF convolved with the entries.
+void subtract_components(Work& work, std::span<const Image> psf, const SubMinorResult& result) {
+  const int64_t h = work.region.ny, w = work.region.nx;
+  const auto channels = static_cast<size_t>(work.channels);
+  const int64_t ny = psf[0].extent(0), nx = psf[0].extent(1);
+  // Circular wrap must not bring anything back: offsets in the region go up to h - 1, those of the PSF to ny / 2.
+  const int64_t reach_y = std::min(h - 1, ny / 2), reach_x = std::min(w - 1, nx / 2);
+  const int64_t py = good_fft_size(h + reach_y), px = good_fft_size(w + reach_x);
+  if (direct_is_cheaper(static_cast<int64_t>(result.entries.size()), h * w, py * px)) {
+    for (size_t i = 0; i < result.entries.size(); ++i) {
+      const auto [cy, cx, counted] = result.entries[i];
+      for (size_t c = 0; c < channels; ++c) {
+        const float flux = result.flux[i * channels + c];
+        for (int64_t y = std::max<int64_t>(0, cy - ny / 2); y < std::min(h, cy - ny / 2 + ny); ++y) {
+          const float* from = &psf[c](y - cy + ny / 2, 0) - (cx - nx / 2);
+          float* to = work.residual[c].data() + y * w;
+          for (int64_t x = std::max<int64_t>(0, cx - nx / 2); x < std::min(w, cx - nx / 2 + nx); ++x) {
+            const float change = flux * from[x];
+            to[x] -= std::isfinite(change) ? change : 0.0f;
+          }
+        }
+      }
+    }
+  } else {
+    const Fft2 fft(py, px);
+    const Plane plane = fft.plane();
+    const Spectrum a = fft.spectrum(), b = fft.spectrum();
+    const float norm = 1.0f / static_cast<float>(fft.plane_size());
+    for (size_t c = 0; c < channels; ++c) {
+      put_centred(fft, psf[c], reach_y, reach_x, plane);
+      fft.forward(plane, a);
+      std::fill_n(plane.data(), fft.plane_size(), 0.0f);
+      for (size_t i = 0; i < result.entries.size(); ++i)
+        plane[result.entries[i].y * fft.nx() + result.entries[i].x] += result.flux[i * channels + c];
+      fft.forward(plane, b);
+      for (int64_t i = 0; i < fft.spectrum_size(); ++i) {
+        const float re = a[i].real() * b[i].real() - a[i].imag() * b[i].imag();
+        const float im = a[i].real() * b[i].imag() + a[i].imag() * b[i].real();
+        a[i] = {re * norm, im * norm};
+      }
+      fft.inverse(a, plane);
+      for (int64_t y = 0; y < h; ++y)
+        for (int64_t x = 0; x < w; ++x) work.residual[c][static_cast<size_t>(y * w + x)] -= plane[y * fft.nx() + x];
+    }
+  }
+  work.update_integrated();
+}
+
+float allowed_peak(const MinorOptions& options, const Work& work, const Rect& rect) {
+  float peak = 0;
+  const int64_t w = work.region.nx, x0 = rect.x0 - work.region.x0;
+  for (int64_t y = rect.y0 - work.region.y0; y < rect.y0 - work.region.y0 + rect.ny; ++y)
+    for (int64_t x = x0; x < x0 + rect.nx; ++x) {
+      const float value = work.integrated()[y * w + x], size = options.allow_negative ? std::fabs(value) : value;
+      if (size > peak && (work.allowed[static_cast<size_t>(y * w + x)] & 1)) peak = size;
+    }
+  return peak;
+}
+
+}  // namespace
+
+int64_t region_margin(const MinorOptions& options) {
+  return options.algorithm == Algorithm::multiscale ? kMargin + 2 * kernel_radius(options, options.scales - 1) : kMargin;
+}
+
+void Work::update_integrated() {
+  if (channels == 1) return;
+  const size_t n = residual[0].size();
+  integrated_store.assign(n, 0.0f);
+  for (size_t c = 0; c < residual.size(); ++c)
+    for (size_t i = 0; i < n; ++i) integrated_store[i] += weights[c] * residual[c][i];
+}
+
+Work make_work(const MinorOptions& options, const MinorInput& input, int64_t margin) {
+  const int64_t ny = input.residual[0].extent(0), nx = input.residual[0].extent(1);
+  Work work;
+  work.region = expand(input.rect, margin, ny, nx);
+  work.channels = static_cast<int>(input.residual.size());
+  double sum = 0;
+  for (const float weight : input.weights) sum += weight > 0 ? weight : 0;
+  for (const float weight : input.weights) work.weights.push_back(weight > 0 ? static_cast<float>(weight / sum) : 0.0f);
+  work.allowed = allowed_scales(options, input.mask, input.masked ? input.scale_mask : ScaleMask{}, work.region, ny, nx);
+  const Rect& r = work.region;
+  for (size_t c = 0; c < input.residual.size(); ++c) {
+    std::vector<float> copy(static_cast<size_t>(r.ny * r.nx), 0.0f);
+    if (work.weights[c] > 0)
+      for (int64_t y = 0; y < r.ny; ++y)
+        for (int64_t x = 0; x < r.nx; ++x) {
+          const auto at = static_cast<size_t>(y * r.nx + x);
+          const float value = input.residual[c](r.y0 + y, r.x0 + x);
+          if (std::isfinite(value))
+            copy[at] = value;
+          else
+            work.allowed[at] = 0;
+        }
+    work.residual.push_back(std::move(copy));
+  }
+  work.update_integrated();
+  return work;
+}
+
+void emit(const Work& work, const MinorInput& input, const SubMinorResult& result, int scale, std::vector<int32_t>& slots,
+          ComponentList out) {
+  ComponentHeader& header = out.header();
+  const auto channels = static_cast<size_t>(work.channels);
+  if (slots.empty()) slots.assign(static_cast<size_t>(work.region.ny * work.region.nx), -1);
+  for (size_t i = 0; i < result.entries.size(); ++i) {
+    const auto& entry = result.entries[i];
+    const int64_t y = entry.y + work.region.y0, x = entry.x + work.region.x0;
+    if (!input.rect.contains(y, x)) continue;
+    int32_t& slot = slots[static_cast<size_t>(entry.y * work.region.nx + entry.x)];
+    if (slot < 0) {
+      if (header.count >= out.capacity()) continue;  // cannot happen: loops ask for no more positions than are free
+      slot = static_cast<int32_t>(header.count++);
+      int32_t* position = out.position(slot);
+      position[0] = static_cast<int32_t>(y);
+      position[1] = static_cast<int32_t>(x);
+      position[2] = scale;
+      std::fill_n(out.flux(slot), channels, 0.0f);
+    }
+    for (size_t c = 0; c < channels; ++c) out.flux(slot)[c] += result.flux[i * channels + c];
+  }
+  header.iterations += result.iterations;
+}
+
+void clark(const MinorOptions& options, const MinorInput& input, ComponentList out) {
+  ComponentHeader& header = out.header();
+  Work work = make_work(options, input, kMargin);
+  const Rect& r = work.region;
+  header.start_peak = header.left_peak = allowed_peak(options, work, input.rect);
+  const bool hogbom = options.algorithm == Algorithm::hogbom;
+  std::vector<int32_t> slots;
+  for (int pass = 0; header.left_peak > header.threshold && header.iterations < input.max_iterations; ++pass) {
+    if (pass == (input.is_final ? kFinalPasses : 1)) break;
+    SubMinor job;
+    job.h = r.ny;
+    job.w = r.nx;
+    for (const auto& residual : work.residual) job.values.push_back(residual.data());
+    job.integrated = work.integrated();
+    job.allowed = work.allowed.data();
+    job.psf.assign(input.psf.begin(), input.psf.end());
+    job.weights = work.weights;
+    job.gain = options.gain;
+    job.threshold = header.threshold;
+    job.list_threshold = hogbom ? -std::numeric_limits<float>::infinity() : kListFraction * header.threshold;
+    job.allow_negative = options.allow_negative != 0;
+    job.max_iterations = input.max_iterations - header.iterations;
+    job.max_positions = out.capacity() - header.count;
+    job.counted = {input.rect.y0 - r.y0, input.rect.x0 - r.x0, input.rect.ny, input.rect.nx};
+    const SubMinorResult result = sub_minor(job);
+    if (result.diverged) {
+      header.flags |= kDiverged;
+      break;
+    }
+    emit(work, input, result, 0, slots, out);
+    header.left_peak = result.left;
+    if (result.full) {
+      header.flags |= kFull;
+      break;
+    }
+    // The list never saw the other pixels. Between cycles that does not matter: the exact residual comes next.
+    if (hogbom || !input.is_final || result.left > header.threshold) break;
+    subtract_components(work, input.psf, result);
+    header.left_peak = allowed_peak(options, work, input.rect);
+  }
+  if (!(header.left_peak > header.threshold)) header.flags |= kReached;
+}
+
+void minor_cycle(const MinorOptions& options, const MinorInput& input, ComponentList out) {
+  out.clear();
+  ComponentHeader& header = out.header();
+  // A sub-image does not know what the sources of the others look like from afar: nothing that they can fake is cleaned.
+  const float fake = 1.5f * input.far_sidelobe * input.global_peak;
+  header.threshold = std::max(input.threshold, fake);
+  if (fake > input.threshold) header.flags |= kRaised;
+  header.channels = static_cast<int32_t>(input.residual.size());
+  bool any = false;
+  for (const float weight : input.weights) any = any || weight > 0;
+  if (!any || input.max_iterations <= 0) {
+    header.flags |= any ? 0 : kReached;
+    return;
+  }
+  if (options.algorithm == Algorithm::multiscale)
+    multiscale(options, input, out);
+  else
+    clark(options, input, out);
+}
+
+}  // namespace fringeflow::deconvolve

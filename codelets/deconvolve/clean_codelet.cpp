@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "codelets/deconvolve/clean.hpp"
+
+#include <algorithm>
+
+namespace fringeflow::deconvolve {
+namespace {
+
+using runtime::BodyContext;
+
+std::vector<float> channel_weights(const CleanArgs& args, const BodyContext& context, size_t buffer) {
+  std::vector<float> weights;
+  const auto* sums = context[buffer].as<const double>();
+  for (const auto index : args.sum_index) weights.push_back(static_cast<float>(sums[index]));
+  return weights;
+}
+
+std::vector<Image> images(const CleanArgs& args, const BodyContext& context, size_t first) {
+  std::vector<Image> result;
+  for (size_t c = 0; c < args.sum_index.size(); ++c)
+    result.emplace_back(context[first + c].as<const float>(), std::array<int64_t, 2>{args.ny, args.nx});
+  return result;
+}
+
+Mask user_mask(const CleanArgs& args) { return args.mask ? Mask(args.mask->data(), {args.ny, args.nx}) : Mask(); }
+
+void find_peak_body(const BodyContext& context) {
+  const auto& args = context.arguments<CleanArgs>();
+  const auto weights = channel_weights(args, context, 1);
+  const ScaleMask scale_mask = args.auto_mask ? ScaleMask(context[2].as<const uint16_t>(), {args.ny, args.nx}) : ScaleMask();
+  *context[0].as<Peak>() =
+      find_peak(args.minor, images(args, context, args.auto_mask ? 3 : 2), weights, user_mask(args), scale_mask, args.rect);
+}
+
+void statistics_body(const BodyContext& context) {
+  const auto& args = context.arguments<CleanArgs>();
+  *context[0].as<Robust>() = robust_statistics(images(args, context, 2), channel_weights(args, context, 1));
+}
+
+void decide_body(const BodyContext& context) {
+  const auto& args = context.arguments<CleanArgs>();
+  auto& block = *context[0].as<LoopBlock>();
+  Peak peak;
+  for (size_t i = 2; i < context.size(); ++i) peak = i == 2 ? *context[i].as<const Peak>() : larger(peak, *context[i].as<const Peak>());
+  block.peak = peak;
+  block.decision = decide(args.loop, block.state, *context[1].as<const Robust>(), peak);
+}
+
+void minor_body(const BodyContext& context) {
+  const auto& args = context.arguments<CleanArgs>();
+  const auto& block = *context[1].as<const LoopBlock>();
+  const ComponentList out(context[0].data, context[0].bytes, args.channels());
+  out.clear();
+  if (!block.decision.clean) return;
+  const auto weights = channel_weights(args, context, 2);
+  const size_t first = args.auto_mask ? 4 : 3;
+  const auto residual = images(args, context, first), psf = images(args, context, first + args.sum_index.size());
+  MinorInput input;
+  input.residual = residual;
+  input.psf = psf;
+  input.weights = weights;
+  input.mask = user_mask(args);
+  if (args.auto_mask) input.scale_mask = ScaleMask(context[3].as<const uint16_t>(), {args.ny, args.nx});
+  input.masked = block.decision.masked;
+  input.is_final = block.decision.is_final;
+  input.rect = args.rect;
+  input.threshold = static_cast<float>(block.decision.threshold);
+  input.max_iterations = block.decision.max_iterations;
+  input.global_peak = block.peak.value;
+  input.far_sidelobe = args.several_sub_images ? block.far_sidelobe : 0;
+  minor_cycle(args.minor, input, out);
+}
+
+void apply_components_body(const BodyContext& context) {
+  const auto& args = context.arguments<CleanArgs>();
+  auto& block = *context[0].as<LoopBlock>();
+  const size_t first = args.auto_mask ? 2 : 1;
+  std::vector<View<float, 2>> models;
+  for (size_t c = 0; c < args.sum_index.size(); ++c)
+    models.emplace_back(context[first + c].as<float>(), std::array<int64_t, 2>{args.ny, args.nx});
+  std::vector<ComponentList> lists;
+  std::vector<ComponentHeader> headers;
+  for (size_t i = first + args.sum_index.size(); i < context.size(); ++i) {
+    lists.emplace_back(context[i].data, context[i].bytes, args.channels());
+    headers.push_back(lists.back().header());
+  }
+  View<uint16_t, 2> scale_mask;
+  if (args.auto_mask) scale_mask = {context[1].as<uint16_t>(), {args.ny, args.nx}};
+  apply_components(args.minor, lists, models, scale_mask, 0, args.ny);
+  absorb(args.loop, block.state, headers);
+  std::vector<Component> components;
+  for (const auto& list : lists) append_components(components, list);
+  args.log->append(std::move(components));
+}
+
+void far_sidelobe_body(const BodyContext& context) {
+  const auto& args = context.arguments<CleanArgs>();
+  auto& block = *context[0].as<LoopBlock>();
+  block = LoopBlock{};
+  if (args.several_sub_images)
+    block.far_sidelobe = far_sidelobe(Image(context[1].as<const float>(), {args.ny, args.nx}), args.rect.ny / 2, args.rect.nx / 2);
+}
+
+double pixels_work(const void* arguments) {
+  const auto& args = *static_cast<const CleanArgs*>(arguments);
+  return static_cast<double>(args.rect.ny * args.rect.nx) * args.channels() * args.minor.scales;
+}
+
+double whole_work(const void* arguments) {
+  const auto& args = *static_cast<const CleanArgs*>(arguments);
+  return static_cast<double>(args.ny * args.nx) * args.channels();
+}
+
+runtime::CodeletDef define(const char* name, const char* doc, uint32_t colour, runtime::Body body, double (*work)(const void*),
+                           double rate) {
+  return {.name = name,
+          .doc = doc,
+          .colour = colour,
+          .role = runtime::Role::compute,
+          .cpu = body,
+          .work = work,
+          .cpu_work_per_s = rate,
+          .cuda_work_per_s = rate * 50,
+          .flops_per_work = 2};
+}
+
+}  // namespace
+
+const runtime::CodeletDef& find_peak_codelet() {
+  static const auto def = define("find_peak", "Largest residual of a sub-image", 0xbcbddc, find_peak_body, pixels_work, 3e8);
+  return def;
+}
+const runtime::CodeletDef& statistics_codelet() {
+  static const auto def = define("statistics", "Median and robust noise of the residual", 0xdadaeb, statistics_body, whole_work, 2e8);
+  return def;
+}
+const runtime::CodeletDef& decide_codelet() {
+  static const auto def = define("decide", "Threshold of the next major cycle, or the end of cleaning", 0x54278f, decide_body, nullptr, 1e5);
+  return def;
+}
+const runtime::CodeletDef& minor_codelet() {
+  static const auto def = define("minor", "Minor loop of CLEAN on one sub-image", 0x756bb1, minor_body, pixels_work, 2e7);
+  return def;
+}
+const runtime::CodeletDef& apply_components_codelet() {
+  static const auto def = define("apply_components", "Adds components to the model", 0x9e9ac8, apply_components_body, whole_work, 1e9);
+  return def;
+}
+const runtime::CodeletDef& far_sidelobe_codelet() {
+  static const auto def = define("far_sidelobe", "Starts a cleaning loop: far sidelobes of the PSF", 0xdadaeb, far_sidelobe_body, whole_work, 1e9);
+  return def;
+}
+
+int64_t list_capacity(int64_t max_iterations, const Rect& rect) {
+  return std::min<int64_t>({max_iterations, rect.ny * rect.nx, int64_t{1} << 17});
+}
+
+}  // namespace fringeflow::deconvolve

@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include <algorithm>
+#include <cmath>
+
+#include "codelets/deconvolve/deconvolve.hpp"
+
+namespace fringeflow::deconvolve {
+
+const char* reason_text(Reason reason) {
+  switch (reason) {
+    case Reason::none: return "not done";
+    case Reason::threshold: return "threshold reached";
+    case Reason::iterations: return "number of iterations reached";
+    case Reason::majors: return "number of major cycles reached";
+    case Reason::diverged: return "residual grew";
+    case Reason::nothing: return "nothing to clean";
+    case Reason::stalled: return "no component found";
+  }
+  return "";
+}
+
+Decision decide(const LoopOptions& options, LoopState& state, const Robust& robust, const Peak& peak) {
+  const auto end = [&](Reason reason) {
+    state.done = 1;
+    if (state.reason == Reason::none) state.reason = reason;
+    return Decision{};
+  };
+  if (state.done) return {};
+  state.sigma = robust.sigma;
+  state.peak = state.masked ? peak.masked_value : peak.value;
+  if (state.finished) return end(Reason::threshold);
+  if (robust.finite == 0 || !(peak.value > 0)) return end(Reason::nothing);
+  if (state.cycle == 0) state.start_peak = peak.value;
+  if (peak.value > options.divergence * state.start_peak) return end(Reason::diverged);
+  if (state.iterations >= options.max_iterations) return end(Reason::iterations);
+  const int32_t majors = state.masked ? std::max(options.max_major, state.mask_cycle + options.extra_major) : options.max_major;
+  if (state.cycle >= majors) return end(Reason::majors);
+
+  const bool auto_mask = options.auto_mask_sigma > 0;
+  const auto last = [&] {
+    return std::max(options.threshold_jy, (auto_mask && !state.masked ? options.auto_mask_sigma : options.threshold_sigma) * robust.sigma);
+  };
+  double floor = last();
+  if (auto_mask && !state.masked && state.peak <= floor) {
+    // Nothing is left for the free stage: no cycle is spent on it.
+    state.masked = 1;
+    state.mask_cycle = state.cycle;
+    state.peak = peak.masked_value;
+    floor = last();
+  }
+  if (!(state.peak > floor)) return end(state.cycle == 0 ? Reason::nothing : Reason::threshold);
+  const double major = state.peak * (1 - options.major_gain);
+  state.threshold = std::max(floor, major);
+  state.is_final = floor >= major;
+  ++state.cycle;
+  return {true, state.masked != 0, state.is_final != 0, state.threshold, options.max_iterations - state.iterations};
+}
+
+void absorb(const LoopOptions& options, LoopState& state, std::span<const ComponentHeader> headers) {
+  if (state.done) return;
+  bool reached = true, any = false, diverged = false;
+  for (const ComponentHeader& header : headers) {
+    state.iterations += header.iterations;
+    any = any || header.count > 0;
+    diverged = diverged || (header.flags & kDiverged);
+    reached = reached && (header.flags & kReached) && !(header.flags & kRaised);
+  }
+  if (state.is_final && reached) {
+    if (options.auto_mask_sigma > 0 && !state.masked) {
+      state.masked = 1;
+      state.mask_cycle = state.cycle;
+    } else {
+      state.finished = 1;
+    }
+  } else if (!any) {
+    // The same residual would give the same nothing again.
+    state.finished = 1;
+    state.reason = diverged ? Reason::diverged : Reason::stalled;
+  }
+}
+
+}  // namespace fringeflow::deconvolve

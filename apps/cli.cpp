@@ -50,11 +50,11 @@ std::string type_name(const Option& option) {
     case Kind::threshold:
       return "FLUX|Ksigma";
     case Kind::integer_list:
-      return "N,…";
+      return "N,...";
     case Kind::number_list:
-      return "X,…";
+      return "X,...";
     case Kind::text_list:
-      return "A,…";
+      return "A,...";
     case Kind::integer_range:
     case Kind::time_range:
       return "a..b";
@@ -65,7 +65,7 @@ std::string type_name(const Option& option) {
     case Kind::direction:
       return "RA,DEC";
     case Kind::stokes:
-      return "I|IQUV|…";
+      return "I|IQUV|...";
     default:
       return "TEXT";
   }
@@ -83,6 +83,8 @@ CLI::App* add_command(CLI::App& app, Context& context, const std::string& name, 
                       std::function<int()> action) {
   CLI::App* command = app.add_subcommand(name, doc);
   command->allow_extras();
+  command->add_flag("-v,--verbose", context.verbose, "say more; twice: much more");
+  command->add_flag("-q,--quiet", context.quiet, "say only what is wrong");
   command->callback([&context, command, action = std::move(action)] {
     refuse_extras(*command);
     context.action = action;
@@ -103,9 +105,9 @@ void refuse_extras(const CLI::App& command) {
     }
     const std::string flag = extra.substr(0, extra.find('='));
     const std::string near = graphs::closest(flag, known);
-    throw UserError(fmt::format("{}: unknown flag '{}'{} (see: fringeflow {} --help)", command.get_name(),
-                                flag, near.empty() ? "" : "; did you mean '" + near + "'?",
-                                command.get_name()));
+    const std::string name = command.get_parent() == nullptr ? "" : command.get_name() + " ";
+    throw UserError(fmt::format("unknown flag '{}'{} (see: fringeflow {}--help)", flag,
+                                near.empty() ? "" : "; did you mean '" + near + "'?", name));
   }
 }
 
@@ -116,29 +118,40 @@ void StageFlags::add(CLI::App& command, const StageSchema& stage) {
     const CLI::Option* cli = nullptr;
     const std::string name = flag_name(option.key);
     if (option.kind == Kind::boolean) {
-      const std::string negative = "--no-" + name.substr(2);
-      cli = command.add_flag(fmt::format("{}{{true}},{}{{false}}", name, negative), *text, help_text(option));
-      const_cast<CLI::Option*>(cli)->group(stage.name);
-    } else {
-      cli = command.add_option(short_flag + name, *text, help_text(option))
-                ->type_name(type_name(option))
-                ->group(stage.name);
+      add_switch(command, stage, option);
+      continue;
     }
+    cli = command.add_option(short_flag + name, *text, help_text(option))
+              ->type_name(type_name(option))
+              ->group(stage.name);
     flags_.push_back({&stage, &option, option.key, name, text, cli});
     for (const graphs::Alias& alias : option.aliases) {
       auto alias_text = std::make_shared<std::string>();
       const std::string alias_name = flag_name(alias.name);
       CLI::Option* other = nullptr;
       if (!alias.fixed.empty()) {
-        other = command.add_flag(alias_name + "{true}", *alias_text,
-                                 fmt::format("same as {} {}", name, alias.fixed));
-        other->group(stage.name);
+        *alias_text = "true";
+        const std::string doc = fmt::format("same as {} {}", name, alias.fixed);
+        other = command.add_flag(alias_name, doc)->group(stage.name);
       } else {
         // Aliases work, but only the one word is shown.
         other = command.add_option(alias_name, *alias_text, fmt::format("same as {}", name))->group("");
       }
       flags_.push_back({&stage, &option, alias.name, alias_name, alias_text, other});
     }
+  }
+}
+
+void StageFlags::add_switch(CLI::App& command, const StageSchema& stage, const Option& option) {
+  const std::string name = flag_name(option.key), negative = "--no-" + name.substr(2);
+  // Both work; the help shows the one that changes something.
+  const bool on = option.fallback == "true";
+  for (const bool value : {true, false}) {
+    const std::string& flag = value ? name : negative;
+    const std::string doc = value ? option.doc : "not: " + option.doc;
+    const CLI::Option* cli = command.add_flag(flag, doc)->group(value == on ? "" : stage.name);
+    auto text = std::make_shared<std::string>(value ? "true" : "false");
+    flags_.push_back({&stage, &option, option.key, flag, text, cli});
   }
 }
 
@@ -182,7 +195,7 @@ void WorkflowSource::add(CLI::App& command, Accept accept) {
     for (const char* stage : {"read", "image", "deconvolve", "write"})
       flags_.add(command, *graphs::find_stage(stage));
   }
-  command.add_option("--set", settings_, "change any option: runtime.cpus=4, image.facets=2, …")
+  command.add_option("--set", settings_, "change any option: runtime.cpus=4, image.facets=2, ...")
       ->type_name("SECTION.KEY=VALUE")
       ->allow_extra_args(false);
 }

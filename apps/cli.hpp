@@ -19,6 +19,8 @@ struct Context {
   std::string command_line;  ///< as typed, for provenance
   std::function<int()> action;
   const CLI::App* app = nullptr;  ///< the whole command line, for completion
+  int verbose = 0;
+  bool quiet = false;
 };
 
 /// Makes a sub-command whose unknown flags are reported with a suggestion.
@@ -42,6 +44,9 @@ class StageFlags {
   void require(const graphs::StageSchema& stage, const std::string& command) const;
 
  private:
+  /// "--png" and "--no-png".
+  void add_switch(CLI::App& command, const graphs::StageSchema& stage, const graphs::Option& option);
+
   struct Flag {
     const graphs::StageSchema* stage;
     const graphs::Option* option;

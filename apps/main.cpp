@@ -73,17 +73,14 @@ void check_command_name(const CLI::App& app, int argc, char** argv) {
 int run(int argc, char** argv) {
   CLI::App app{"Fringeflow: radio interferometry as task graphs", "fringeflow"};
   app.set_version_flag("--version", std::string("fringeflow ") + FRINGEFLOW_VERSION);
-  int verbose = 0;
-  bool quiet = false;
-  app.add_flag("-v,--verbose", verbose, "say more; twice: much more");
-  app.add_flag("-q,--quiet", quiet, "say only what is wrong");
-  app.fallthrough();
   app.allow_extras();
   app.require_subcommand(0, 1);
   app.get_formatter()->column_width(44);
 
   Context context;
   context.command_line = typed(argc, argv);
+  app.add_flag("-v,--verbose", context.verbose, "say more; twice: much more");
+  app.add_flag("-q,--quiet", context.quiet, "say only what is wrong");
   context.app = &app;
   for (auto* add : {add_image, add_run, add_simulate, add_predict, add_init, add_check, add_expand, add_plan,
                     add_graph, add_explain, add_list, add_doctor, add_schema, add_completion}) {
@@ -98,8 +95,9 @@ int run(int argc, char** argv) {
     report(e.what());
     return kUserMistake;
   }
-  if (verbose > 0) spdlog::set_level(verbose > 1 ? spdlog::level::trace : spdlog::level::debug);
-  if (quiet) spdlog::set_level(spdlog::level::warn);
+  if (context.verbose > 0)
+    spdlog::set_level(context.verbose > 1 ? spdlog::level::trace : spdlog::level::debug);
+  if (context.quiet) spdlog::set_level(spdlog::level::warn);
   if (!context.action) {
     refuse_extras(app);
     print(app.help());

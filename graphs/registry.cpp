@@ -365,7 +365,7 @@ StageSchema predict_stage() {
           {.key = "accuracy",
            .kind = Kind::number,
            .doc = "relative L2 error of the degridder against the direct Fourier sum",
-           .fallback = "1e-4",
+           .fallback = "1e-7",
            .min = 1e-13,
            .max = 0.1},
       }};

@@ -35,7 +35,7 @@ struct PredictJob {
   std::vector<std::string> ms;
   std::string model_file;  ///< CSV catalogue, FITS image or component list
   std::string column = "MODEL_DATA";
-  double accuracy = 1e-4;
+  double accuracy = 1e-7;
   RuntimeOptions runtime;
   std::string workflow_text, command_line;
 };

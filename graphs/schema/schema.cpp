@@ -43,7 +43,7 @@ Weighting parse_weighting(const Option& option, std::string_view text) {
     weighting.scheme = WeightingScheme::uniform;
   else if (scheme != "briggs") {
     throw UserError(fmt::format("'{}' is no weighting{}", trim(text),
-                                did_you_mean(scheme, {"natural", "uniform", "briggs:0"})));
+                                did_you_mean(scheme, {"natural", "uniform", "briggs"})));
   }
   if (separator == std::string::npos) return weighting;
   if (scheme != "briggs") throw UserError(fmt::format("'{}': only briggs takes a robustness", trim(text)));

@@ -62,11 +62,6 @@ bool value_text(const Option& option, const Node& node, std::string& text, std::
   return false;
 }
 
-/// Messages about flags already begin with the flag.
-std::string about(const Place& place, const std::string& key, const std::string& message) {
-  return place.line == 0 && place.file.starts_with("--") ? message : key + ": " + message;
-}
-
 /// Reads one option of a map into `settings`.
 void read_option(const Entry& entry, const std::vector<Option>& options,
                  const std::vector<std::string>& known, const std::string& whose, Settings& settings,
@@ -396,8 +391,12 @@ Value value_of(const Settings& settings, const std::vector<Option>& options, std
 
 Workflow build(const Node& document, const std::string& file, const BuildOptions& build_options) {
   Diagnostics diagnostics;
+  Diagnostics sections;
+  const Node tree = expand(document, sections);
+  // With a section missing, what follows from that is not worth a message of its own.
+  const bool sound = sections.empty() || !is_short_form(document);
+  diagnostics.add(sections);
   check_duplicate_keys(document, diagnostics);
-  const Node tree = expand(document, diagnostics);
   Workflow workflow;
   workflow.file = file;
   workflow.name = "workflow";
@@ -425,10 +424,15 @@ Workflow build(const Node& document, const std::string& file, const BuildOptions
     }
   }
   for (std::size_t i = 0; i < workflow.stages.size(); ++i) {
-    read_ports(workflow, workflow.stages[i], ports[i], inputs, diagnostics);
+    Stage& stage = workflow.stages[i];
+    if (sound || (stage.schema != nullptr && stage.schema->name == "read")) {
+      read_ports(workflow, stage, ports[i], inputs, diagnostics);
+    }
   }
-  check_graph(workflow, diagnostics);
-  check_stages(workflow, diagnostics);
+  if (sound) {
+    check_graph(workflow, diagnostics);
+    check_stages(workflow, diagnostics);
+  }
   if (build_options.files) check_files(workflow, diagnostics);
   diagnostics.raise();
   return workflow;

@@ -155,8 +155,11 @@ void check_stages(const Workflow& workflow, Diagnostics& diagnostics) {
     if (stage.schema->name == "image") check_image(stage, diagnostics);
     if (stage.schema->name == "deconvolve") check_deconvolve(workflow, stage, diagnostics);
     if (stage.schema->name == "simulate") check_correlations(stage, diagnostics);
-    check_use(workflow, static_cast<int>(i), diagnostics);
   }
+  // After other mistakes it is not known what uses what.
+  if (!diagnostics.empty()) return;
+  for (std::size_t i = 0; i < workflow.stages.size(); ++i)
+    check_use(workflow, static_cast<int>(i), diagnostics);
 }
 
 void check_files(const Workflow& workflow, Diagnostics& diagnostics) {
@@ -172,9 +175,9 @@ void check_files(const Workflow& workflow, Diagnostics& diagnostics) {
       const auto& path = std::get<std::string>(setting.value);
       std::error_code ignored;
       if (!fs::exists(path, ignored))
-        diagnostics.error(setting.place, fmt::format("{}: no such file: {}", key, path));
+        diagnostics.error(setting.place, about(setting.place, key, "no such file: " + path));
       else if (fs::is_directory(path, ignored))
-        diagnostics.error(setting.place, fmt::format("{}: {} is a folder", key, path));
+        diagnostics.error(setting.place, about(setting.place, key, path + " is a folder"));
     }
   }
 }

@@ -29,6 +29,10 @@ std::string all(const std::vector<Diagnostic>& diagnostics) {
 
 std::string Place::text() const { return line == 0 ? file : fmt::format("{}:{}:{}", file, line, column); }
 
+std::string about(const Place& place, const std::string& key, const std::string& message) {
+  return place.line == 0 && place.file.starts_with("--") ? message : key + ": " + message;
+}
+
 std::string Diagnostic::text() const {
   return place.file.empty() ? message : fmt::format("{}: {}", place.text(), message);
 }
@@ -44,6 +48,10 @@ void Diagnostics::error(const Place& place, std::string message) {
     if (other.text() == found.text()) return;
   }
   found_.push_back(std::move(found));
+}
+
+void Diagnostics::add(const Diagnostics& other) {
+  for (const Diagnostic& found : other.found_) error(found.place, found.message);
 }
 
 void Diagnostics::raise() const {

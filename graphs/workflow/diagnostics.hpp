@@ -17,6 +17,9 @@ struct Place {
   std::string text() const;
 };
 
+/// "key: message", unless the place is a flag, which names the option already.
+std::string about(const Place& place, const std::string& key, const std::string& message);
+
 struct Diagnostic {
   Place place;
   std::string message;
@@ -38,6 +41,7 @@ class WorkflowError : public UserError {
 class Diagnostics {
  public:
   void error(const Place& place, std::string message);
+  void add(const Diagnostics& other);
   bool empty() const { return found_.empty(); }
   /// Throws WorkflowError, in order of place, when there is anything.
   void raise() const;

@@ -22,6 +22,14 @@ constexpr TunedShape kTunedShapes[] = {
 #include "codelets/gridder/kernel_shapes.inc"
 };
 
+// Relative round-off of gridding and transforms; a bound of what was measured is this x (magnification + a
+// few steps).
+constexpr double kDoubleRoundOff = 1.1e-16, kFloatRoundOff = 6e-8, kRoundOffSteps = 4;
+// Sums of very many visibilities lose more; single precision is not taken below this.
+constexpr double kFloatAccuracy = 1e-5;
+// Keeps grid and degrid adjoint to 2e-13 (3e-5 in single precision), whatever accuracy is asked for.
+constexpr double kDoubleMagnification = 300, kFloatMagnification = 100;
+
 // Quadrature nodes for integrals over [-1, 1] of functions with an algebraic singularity at the ends
 // (tanh-sinh).
 struct Quadrature {
@@ -118,13 +126,43 @@ double alias_error(const KernelShape& shape) {
   return std::sqrt(sum / kSamples);
 }
 
-std::vector<KernelShape> kernel_candidates(double accuracy) {
+double noise_magnification(const KernelShape& shape) {
+  // Noise is white over the period, the image before correction has the shape of psi_hat.
+  constexpr int kSamples = 24;
+  double power = 0, inverse = 0;
+  for (int i = 0; i < kSamples; ++i) {
+    const double t = (i + 0.5) / kSamples;
+    const double over_period = kernel_transform(shape, 0.5 * t),
+                 over_field = kernel_transform(shape, 0.5 * t / shape.sigma);
+    power += over_period * over_period / kSamples;
+    inverse += 1 / (over_field * over_field) / kSamples;
+  }
+  const double at_edge = kernel_transform(shape, 0.5 / shape.sigma);
+  return std::sqrt(0.95 * std::pow(power * inverse, 3) + 0.05 * std::pow(power / (at_edge * at_edge), 3));
+}
+
+std::vector<KernelShape> kernel_candidates(double accuracy, bool double_precision) {
+  struct Candidate {
+    KernelShape shape;
+    double magnification;
+  };
+  static const std::vector<Candidate> all = [] {
+    std::vector<Candidate> out;
+    for (const TunedShape& t : kTunedShapes) {
+      const KernelShape shape{t.support, t.sigma, t.beta, t.e0, combine_dimensions(t.rms, t.edge)};
+      out.push_back({shape, noise_magnification(shape)});
+    }
+    return out;
+  }();
   // The expected error is a root mean square; the margin covers the spread between data sets.
-  constexpr double kMargin = 1.35;
+  constexpr double kMargin = 1.8;
+  const double round_off = double_precision ? kDoubleRoundOff : kFloatRoundOff;
   std::vector<KernelShape> out;
-  for (const TunedShape& shape : kTunedShapes) {
-    const double error = combine_dimensions(shape.rms, shape.edge);
-    if (error * kMargin <= accuracy) out.push_back({shape.support, shape.sigma, shape.beta, shape.e0, error});
+  if (!double_precision && accuracy < kFloatAccuracy) return out;
+  for (const Candidate& c : all) {
+    if (c.magnification > (double_precision ? kDoubleMagnification : kFloatMagnification)) continue;
+    if (kMargin * std::hypot(c.shape.error, round_off * (c.magnification + kRoundOffSteps)) <= accuracy)
+      out.push_back(c.shape);
   }
   return out;
 }

@@ -18,9 +18,13 @@ KernelShape kernel_shape(int support, double sigma);
 /// Expected relative L2 error of one dimension, from the numerical alias integral over the kept field |k| <= n/(2 sigma).
 double alias_error(const KernelShape& shape);
 
-/// All (support, sigma) pairs, sigma from a fixed ladder 1.25..2.5, whose three-dimensional error is at most `accuracy`
-/// with a margin; the caller's cost model takes the cheapest. accuracy in [1e-13, 0.1]. Precomputed once per process.
-std::vector<KernelShape> kernel_candidates(double accuracy);
+/// How much the corrections of three dimensions magnify white noise, such as round-off, in relative L2 over the image with some
+/// weight on its corners. Grows steeply with support and falls with oversampling.
+double noise_magnification(const KernelShape& shape);
+
+/// All (support, sigma) pairs, sigma from a fixed ladder 1.25..2.5, whose three-dimensional error with the round-off of the
+/// given precision is at most `accuracy` with a margin; the caller's cost model takes the cheapest. May be empty.
+std::vector<KernelShape> kernel_candidates(double accuracy, bool double_precision);
 
 /// Polynomials of the taps: tap t covers offsets d in [0,1): the visibility at g has i0 = ceil(g - W/2), d = i0 - (g - W/2),
 /// and weight phi((t + d - W/2) * 2 / W) on cell i0 + t. Coefficients in s = 2 d - 1, constant first, [support][degree+1].

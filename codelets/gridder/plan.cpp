@@ -15,10 +15,6 @@ namespace fringeflow::gridder {
 namespace {
 
 constexpr int kMaxFacetsPerSide = 6;
-constexpr double kFloatAccuracy = 2e-5;  ///< below it round-off of float grids and transforms shows
-constexpr double kFloatSigma = 1.4;      ///< low oversampling multiplies round-off at the image's edge
-constexpr int kFloatSupport = 9;
-
 // ---------------------------------------------------------------- facets without a grid
 
 // n0 - 1 of a direction; a centre below the horizon counts as lying on it.
@@ -218,12 +214,23 @@ std::vector<std::shared_ptr<FacetPlan>> plan_facets(const ImageGeometry& image, 
   if (options.facets_per_side < 0 || options.facets_per_side > kMaxFacetsPerSide)
     throw UserError("facets per side must be 1 to 6, or 0 for a choice by cost");
 
-  const bool double_precision = options.accuracy < kFloatAccuracy;
-  std::vector<KernelShape> kernels = kernel_candidates(options.accuracy);
-  if (!double_precision)
-    std::erase_if(kernels,
-                  [](const KernelShape& k) { return k.sigma < kFloatSigma || k.support > kFloatSupport; });
-  if (kernels.empty()) throw UserError("no gridding kernel reaches this accuracy");
+  if (options.precision_bits != 0 && options.precision_bits != 32 && options.precision_bits != 64)
+    throw UserError("precision must be 32 or 64 bits, or 0 for a choice by accuracy");
+  struct Choice {
+    KernelShape kernel;
+    bool double_precision;
+  };
+  std::vector<Choice> choices;
+  for (const bool double_precision : {false, true}) {
+    if (options.precision_bits == (double_precision ? 32 : 64)) continue;
+    if (options.support > 0) {
+      choices.push_back({kernel_shape(options.support, options.sigma), double_precision});
+      break;
+    }
+    for (const KernelShape& kernel : kernel_candidates(options.accuracy, double_precision))
+      choices.push_back({kernel, double_precision});
+  }
+  if (choices.empty()) throw UserError("no gridding kernel reaches this accuracy in this precision");
 
   const int64_t visibilities = std::max<int64_t>(1, extent.visibilities);
   std::vector<Facet> best;
@@ -234,7 +241,7 @@ std::vector<std::shared_ptr<FacetPlan>> plan_facets(const ImageGeometry& image, 
   for (int per_side = first; per_side <= last; ++per_side) {
     if (per_side > 1 && options.facets_per_side == 0 && std::min(image.nx, image.ny) / per_side < 64) break;
     const std::vector<Facet> facets = make_facets(image, per_side);
-    for (const KernelShape& kernel : kernels) {
+    for (const auto& [kernel, double_precision] : choices) {
       std::vector<Facet> gridded = facets;
       double cost = 0;
       int64_t planes = 0;
@@ -246,17 +253,19 @@ std::vector<std::shared_ptr<FacetPlan>> plan_facets(const ImageGeometry& image, 
       if (cost >= summary.cost) continue;
       summary.facets_per_side = per_side;
       summary.kernel = kernel;
+      summary.double_precision = double_precision;
       summary.planes = planes;
       summary.cost = cost;
       best = std::move(gridded);
     }
   }
-  summary.double_precision = double_precision;
   summary.text = describe(summary, best);
 
-  // Polynomials just good enough: their error stays well below the kernel's own.
+  // Polynomials just good enough: their error is noise over the period of the image, which the correction
+  // magnifies most at the edge, and stays well below the kernel's own.
   const KernelShape& kernel = summary.kernel;
-  const double wanted = std::max(0.05 * kernel.error, 1e-15);
+  const double magnified = kernel_transform(kernel, 0) / kernel_transform(kernel, 0.5 / kernel.sigma);
+  const double wanted = std::max(0.1 * kernel.error / magnified, 1e-16);
   int degree = 4;
   std::vector<double> taps = tap_polynomials(kernel, degree);
   while (degree < kMaxTapDegree && fit_error(kernel, taps, degree) > wanted)
@@ -267,7 +276,7 @@ std::vector<std::shared_ptr<FacetPlan>> plan_facets(const ImageGeometry& image, 
   for (const Facet& f : best) {
     auto plan = std::make_shared<FacetPlan>();
     plan->facet = f;
-    plan->double_precision = double_precision;
+    plan->double_precision = summary.double_precision;
     plan->degree = degree;
     plan->taps = taps;
     plan->correction_x = corrections(correction, f.nx, f.nu);

@@ -24,6 +24,10 @@ struct PlanOptions {
   int facets_per_side = 0;     ///< 0: the cost model chooses
   bool divide_by_n = false;
   int strips_target = 32;      ///< strips of a facet, fewer when it has fewer tile columns; does not change bits
+  // For tests and tuning: a given kernel and precision, whatever their error.
+  int support = 0;             ///< cells; 0: the cost model chooses
+  double sigma = 0;            ///< oversampling; used with support
+  int precision_bits = 0;      ///< 32 or 64; 0: single where its round-off allows
 };
 
 /// Choice of the cost model with the reasons, for the log: facets, support, sigma, planes, grid, precision, cost.

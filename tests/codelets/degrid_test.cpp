@@ -13,7 +13,7 @@ namespace {
 
 template <class Vis>
 Data<Vis> small_data() {
-  return {{256, 192, 2e-4}, {.rows = 60, .channels = 21, .max_uv_share = 1.05, .w_lambda = 3000, .seed = 5}};
+  return {{256, 192, 2e-4}, {.rows = 40, .channels = 21, .max_uv_share = 1.05, .w_lambda = 3000, .seed = 5}};
 }
 
 // Fills all marked tiles from a grid of random cells that agrees where halos overlap.
@@ -121,6 +121,28 @@ void expect_adjoint(double accuracy, double tolerance) {
 TEST(Degrid, IsTheAdjointOfGridInSinglePrecision) { expect_adjoint<float, std::complex<float>>(1e-4, 3e-6); }
 TEST(Degrid, IsTheAdjointOfGridInDoublePrecision) {
   expect_adjoint<double, std::complex<double>>(1e-10, 2e-14);
+}
+
+template <class T>
+void expect_same_bits_on_all_targets(int support) {
+  const auto data = small_data<std::complex<float>>();
+  PlanSummary summary;
+  const auto plans = finished_plans(data, {.accuracy = 1e-4, .support = support, .sigma = 1.7}, summary);
+  Tiles<T> tiles(*plans[0]);
+  fill_random(*plans[0], tiles);
+  std::vector<std::complex<float>> first;
+  for_each_fused_target([&] {
+    const auto predicted = degrid_all(*plans[0], data, tiles, {data.rows});
+    if (first.empty()) first = predicted;
+    EXPECT_TRUE(first == predicted) << support;
+  });
+}
+
+TEST(Degrid, SameBitsOnAllTargets) {
+  for (const int support : {4, 7, 10, 16}) {
+    expect_same_bits_on_all_targets<float>(support);
+    expect_same_bits_on_all_targets<double>(support);
+  }
 }
 
 TEST(Degrid, BitsDoNotDependOnChunksAndPredictionsAreAddedTo) {

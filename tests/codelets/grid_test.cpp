@@ -59,7 +59,7 @@ double relative_difference(const Cells& a, const Cells& b) {
 template <class Vis>
 Data<Vis> small_data(bool descending = false) {
   return {{256, 192, 2e-4},
-          {.rows = 60, .channels = 21, .max_uv_share = 1.05, .w_lambda = 3000, .descending = descending}};
+          {.rows = 40, .channels = 21, .max_uv_share = 1.05, .w_lambda = 3000, .descending = descending}};
 }
 
 struct Case {
@@ -124,6 +124,31 @@ TEST(Grid, BitsDoNotDependOnChunksOrStrips) {
     ++compared;
   });
   EXPECT_EQ(compared, cells.size());
+}
+
+template <class T>
+void expect_same_bits_on_all_targets(int support) {
+  const auto data = small_data<std::complex<float>>();
+  PlanSummary summary;
+  const auto plans = finished_plans(data, {.accuracy = 1e-4, .support = support, .sigma = 1.7}, summary);
+  std::vector<T> first;
+  for_each_fused_target([&] {
+    Tiles<T> tiles(*plans[0]);
+    grid_all(*plans[0], data, {data.rows}, tiles);
+    std::vector<T> cells;
+    for_each_cell(*plans[0], tiles, [&](int64_t, int64_t, int64_t, T re, T im) {
+      cells.insert(cells.end(), {re, im});
+    });
+    if (first.empty()) first = cells;
+    EXPECT_TRUE(first == cells) << support;
+  });
+}
+
+TEST(Grid, SameBitsOnAllTargets) {
+  for (const int support : {4, 7, 10, 16}) {
+    expect_same_bits_on_all_targets<float>(support);
+    expect_same_bits_on_all_targets<double>(support);
+  }
 }
 
 TEST(Grid, AddsToTilesThatHoldData) {

@@ -11,6 +11,8 @@
 #include <random>
 #include <vector>
 
+#include <hwy/highway.h>
+
 #include "codelets/common/constants.hpp"
 #include "codelets/degrid/degrid.hpp"
 #include "codelets/grid/grid.hpp"
@@ -216,6 +218,20 @@ void for_each_tap(const Facet& facet, const GridPosition& at, F&& f) {
     for (int64_t v = v0; v < v0 + facet.support; ++v)
       for (int64_t w = w0; w < w0 + facet.support; ++w)
         f(u, v, w, kernel(u, at.gu) * kernel(v, at.gv) * kernel(w, at.gw));
+}
+
+/// Runs f for every SIMD target of this machine that has fused multiply-add.
+template <class F>
+void for_each_fused_target(F&& f) {
+  const int64_t all = hwy::SupportedTargets();
+  for (const int64_t target : {int64_t{HWY_AVX2}, int64_t{HWY_AVX3}, int64_t{HWY_NEON}}) {
+    if ((all & target) == 0) continue;
+    hwy::SetSupportedTargetsForTest(target);
+    hwy::GetChosenTarget().Update(hwy::SupportedTargets());
+    f();
+    hwy::SetSupportedTargetsForTest(0);
+    hwy::GetChosenTarget().Update(hwy::SupportedTargets());
+  }
 }
 
 inline std::complex<double> turn(double turns) {

@@ -172,12 +172,14 @@ struct NewMeasurementSet {
   std::vector<double> freq_hz;
   double channel_width_hz = 0;
   Direction phase_centre;
-  std::string telescope = "Fringeflow", field_name = "simulated";
-  int correlations = 4;  ///< 2 or 4 linear (XX, XY, YX, YY)
+  std::string telescope = "Fringeflow", observer = "Fringeflow", field_name = "simulated";
+  std::vector<std::string> correlations{"XX", "XY", "YX", "YY"};  ///< linear or circular, in this order
   bool autocorrelations = false;
 };
 
-/// Creates the set under a temporary name beside `path`; rows are written time by time; commit() renames it.
+/// Creates the set under a temporary name beside `path`; rows are written time by time, in any order;
+/// commit() renames it. Columns are tiled as telescopes write them: DATA, FLAG, WEIGHT_SPECTRUM, UVW, WEIGHT,
+/// SIGMA. Weights are 1, nothing is flagged.
 class SimulationWriter {
  public:
   /// Throws UserError: `path` exists (unless `overwrite`), nonsense in the description; RunError: folder not
@@ -186,12 +188,20 @@ class SimulationWriter {
   ~SimulationWriter();  ///< removes the temporary set unless committed
   SimulationWriter(const SimulationWriter&) = delete;
   SimulationWriter& operator=(const SimulationWriter&) = delete;
+
+  /// Rows of one time.
   int64_t baselines() const;
   /// UVW of all baselines (antenna1 < antenna2, antenna1 slowest) at a time: position(antenna2) -
-  /// position(antenna1), casacore measures.
+  /// position(antenna1), J2000, by casacore's measures. Several threads may call this at once.
+  /// @param uvw_m [baseline][3]
   void uvw_m(int64_t time_index, View<double, 2> uvw_m) const;
-  /// @param vis [baseline][channel][correlation]
-  void write_time(int64_t time_index, View<const double, 2> uvw_m, View<const std::complex<float>, 3> vis);
+  /// @param uvw_m [baseline][3]
+  /// @param stokes what stokes_vis holds: "I" or "IQUV"
+  /// @param stokes_vis [stokes][baseline][channel], Jy: converted to the set's correlations
+  /// Throws RunError: disk full. One call at a time.
+  void write_time(int64_t time_index, View<const double, 2> uvw_m, const std::string& stokes,
+                  View<const std::complex<float>, 3> stokes_vis);
+  /// Makes the set appear under its name. Throws RunError if a time has not been written or the disk is full.
   void commit();
 
  private:

@@ -28,6 +28,9 @@ using RowRanges = std::vector<std::pair<int64_t, int64_t>>;
 /// as exceptions.
 void quieten_casacore();
 
+/// Sees to it that casacore knows the leap seconds, which conversions of UTC need, installed with it or not.
+void ensure_leap_seconds();
+
 /// casacore shares one object between all openings of a table, so that two readers of one set must not run
 /// side by side.
 std::shared_ptr<std::mutex> table_mutex(const std::string& path);
@@ -50,7 +53,7 @@ auto translated(const std::string& context, Body&& body) -> decltype(body()) {
 }
 
 /// "'PATH'", the way all messages name a set.
-std::string quoted(const std::string& path);
+std::string in_quotes(const std::string& path);
 
 /// Opens the table without mapping it into memory (memory stays bounded). `what` names it in errors.
 casacore::Table open_table(const std::string& path, const std::string& what, bool update = false);
@@ -214,7 +217,7 @@ struct MeasurementSet::Impl {
   double image_uvw(int64_t i, int64_t row, const std::vector<std::optional<detail::Rotation>>& rotations,
                    double* out) const;
   std::vector<std::optional<detail::Rotation>> rotations(const std::optional<Direction>& centre) const;
-  std::string name() const { return detail::quoted(info.path); }
+  std::string name() const { return detail::in_quotes(info.path); }
 };
 
 }  // namespace fringeflow::io

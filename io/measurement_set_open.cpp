@@ -32,16 +32,16 @@ std::optional<Table> subtable(const Table& table, const std::string& set_path, c
     path = keywords.tableAttributes(name).name();
   if (!fs::exists(path + "/table.dat")) path = set_path + "/" + name;
   if (!fs::exists(path + "/table.dat")) return {};
-  return translated(quoted(set_path) + ": subtable " + name + " cannot be opened", [&] {
+  return translated(in_quotes(set_path) + ": subtable " + name + " cannot be opened", [&] {
     check_file_sizes(path, set_path);
-    return open_table(path, quoted(set_path) + ": subtable " + name);
+    return open_table(path, in_quotes(set_path) + ": subtable " + name);
   });
 }
 
 Table required_subtable(const Table& table, const std::string& set_path, const std::string& name) {
   auto found = subtable(table, set_path, name);
   if (!found)
-    throw RunError(quoted(set_path) + ": its subtable " + name + " is missing; copy the whole set again");
+    throw RunError(in_quotes(set_path) + ": its subtable " + name + " is missing; copy the whole set again");
   return *found;
 }
 
@@ -52,7 +52,7 @@ std::string text_cell(const Table& table, const std::string& column, casacore::r
 
 std::vector<Field> read_fields(const Table& table, const std::string& set_path) {
   const Table t = required_subtable(table, set_path, "FIELD");
-  return translated(quoted(set_path) + ": subtable FIELD, column PHASE_DIR", [&] {
+  return translated(in_quotes(set_path) + ": subtable FIELD, column PHASE_DIR", [&] {
     const casacore::ArrayMeasColumn<casacore::MDirection> directions(t, "PHASE_DIR");
     std::vector<Field> fields;
     for (casacore::rownr_t row = 0; row < t.nrow(); ++row) {
@@ -60,7 +60,8 @@ std::vector<Field> read_fields(const Table& table, const std::string& set_path) 
       field.name = text_cell(t, "NAME", row);
       const casacore::Array<casacore::MDirection> cell = directions(row);
       if (cell.empty())
-        throw RunError(fmt::format("{}: subtable FIELD, row {}: PHASE_DIR is empty", quoted(set_path), row));
+        throw RunError(
+            fmt::format("{}: subtable FIELD, row {}: PHASE_DIR is empty", in_quotes(set_path), row));
       // Terms beyond the first are rates of moving fields.
       casacore::MDirection direction = *cell.begin();
       if (direction.getRef().getType() != casacore::MDirection::J2000) {
@@ -70,7 +71,7 @@ std::vector<Field> read_fields(const Table& table, const std::string& set_path) 
       field.centre = {angles[0], angles[1]};
       if (!std::isfinite(angles[0]) || !std::isfinite(angles[1])) {
         throw RunError(
-            fmt::format("{}: subtable FIELD, row {}: PHASE_DIR is not finite", quoted(set_path), row));
+            fmt::format("{}: subtable FIELD, row {}: PHASE_DIR is not finite", in_quotes(set_path), row));
       }
       fields.push_back(field);
     }
@@ -80,7 +81,7 @@ std::vector<Field> read_fields(const Table& table, const std::string& set_path) 
 
 void read_windows(const Table& table, const std::string& set_path, Subtables& sub) {
   const Table t = required_subtable(table, set_path, "SPECTRAL_WINDOW");
-  translated(quoted(set_path) + ": subtable SPECTRAL_WINDOW", [&] {
+  translated(in_quotes(set_path) + ": subtable SPECTRAL_WINDOW", [&] {
     const casacore::ArrayColumn<casacore::Double> freq(t, "CHAN_FREQ");
     for (casacore::rownr_t row = 0; row < t.nrow(); ++row) {
       const auto f = freq.isDefined(row) ? freq(row).tovector() : std::vector<double>();
@@ -99,7 +100,7 @@ void read_windows(const Table& table, const std::string& set_path, Subtables& su
 void read_data_descriptions(const Table& table, const std::string& set_path, Subtables& sub) {
   const Table dd = required_subtable(table, set_path, "DATA_DESCRIPTION"),
               pol = required_subtable(table, set_path, "POLARIZATION");
-  translated(quoted(set_path) + ": subtable DATA_DESCRIPTION or POLARIZATION", [&] {
+  translated(in_quotes(set_path) + ": subtable DATA_DESCRIPTION or POLARIZATION", [&] {
     const casacore::ScalarColumn<casacore::Int> spw_id(dd, "SPECTRAL_WINDOW_ID"),
         pol_id(dd, "POLARIZATION_ID");
     const casacore::ArrayColumn<casacore::Int> types(pol, "CORR_TYPE");
@@ -112,7 +113,7 @@ void read_data_descriptions(const Table& table, const std::string& set_path, Sub
         throw RunError(
             fmt::format("{}: subtable DATA_DESCRIPTION, row {}: points to spectral window {} and "
                         "polarisation {}, which do not exist",
-                        quoted(set_path), row, d.spw, p));
+                        in_quotes(set_path), row, d.spw, p));
       }
       d.channels = static_cast<int64_t>(sub.freq_hz[static_cast<size_t>(d.spw)].size());
       d.correlations = types(static_cast<casacore::rownr_t>(p)).tovector();
@@ -124,7 +125,7 @@ void read_data_descriptions(const Table& table, const std::string& set_path, Sub
 void read_antennas(const Table& table, const std::string& set_path, Subtables& sub) {
   const auto t = subtable(table, set_path, "ANTENNA");
   if (!t) return;
-  translated(quoted(set_path) + ": subtable ANTENNA", [&] {
+  translated(in_quotes(set_path) + ": subtable ANTENNA", [&] {
     const casacore::ArrayColumn<casacore::Double> position(*t, "POSITION");
     for (casacore::rownr_t row = 0; row < t->nrow(); ++row) {
       Antenna antenna;
@@ -157,7 +158,7 @@ Subtables read_subtables(const Table& table, const std::string& set_path) {
   read_data_descriptions(table, set_path, sub);
   read_antennas(table, set_path, sub);
   if (const auto t = subtable(table, set_path, "OBSERVATION")) {
-    translated(quoted(set_path) + ": subtable OBSERVATION", [&] {
+    translated(in_quotes(set_path) + ": subtable OBSERVATION", [&] {
       sub.telescope = text_cell(*t, "TELESCOPE_NAME", 0);
       sub.observer = text_cell(*t, "OBSERVER", 0);
     });
@@ -167,25 +168,26 @@ Subtables read_subtables(const Table& table, const std::string& set_path) {
 
 Table open_measurement_set(const std::string& path, bool update) {
   std::error_code ignored;
-  if (!fs::exists(path, ignored)) throw UserError(quoted(path) + " does not exist");
+  if (!fs::exists(path, ignored)) throw UserError(in_quotes(path) + " does not exist");
   if (!fs::exists(path + "/table.dat", ignored)) {
     throw UserError(
-        quoted(path) + " is not a MeasurementSet: " +
+        in_quotes(path) + " is not a MeasurementSet: " +
         (fs::is_directory(path, ignored) ? "the folder has no table.dat" : "a MeasurementSet is a folder"));
   }
   check_file_sizes(path, path);
-  const Table table = open_table(path, quoted(path), update);
+  const Table table = open_table(path, in_quotes(path), update);
   for (const char* column :
        {"ANTENNA1", "ANTENNA2", "DATA_DESC_ID", "FIELD_ID", "FLAG", "TIME", "UVW", "WEIGHT"}) {
     if (!has_column(table, column))
-      throw UserError(fmt::format("{} is not a MeasurementSet: it has no column {}", quoted(path), column));
+      throw UserError(
+          fmt::format("{} is not a MeasurementSet: it has no column {}", in_quotes(path), column));
   }
   return table;
 }
 
 }  // namespace detail
 
-using detail::quoted;
+using detail::in_quotes;
 using detail::translated;
 
 MeasurementSet::MeasurementSet(const std::string& path, const Selection& selection)
@@ -366,7 +368,7 @@ void check_compatible(std::span<const std::shared_ptr<MeasurementSet>> sets,
     throw UserError(
         fmt::format("{} and {} have different phase centres (RA, Dec {:.5f}, {:.5f} and {:.5f}, {:.5f} deg): "
                     "choose one with --centre",
-                    quoted(a.path), quoted(b.path), a.phase_centre.ra_rad * 180 / M_PI,
+                    in_quotes(a.path), in_quotes(b.path), a.phase_centre.ra_rad * 180 / M_PI,
                     a.phase_centre.dec_rad * 180 / M_PI, b.phase_centre.ra_rad * 180 / M_PI,
                     b.phase_centre.dec_rad * 180 / M_PI));
   }

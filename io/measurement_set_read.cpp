@@ -18,7 +18,7 @@ namespace {
 
 /// Raw data per block: small enough to stay cached between casacore's copy and ours, large enough to hide
 /// casacore's overheads.
-constexpr int64_t kBlockBytes = 4 << 20;
+constexpr int64_t kBlockBytes = 2 << 20;
 
 /// Splits ranges into blocks of at most `rows` rows, cut at multiples of `align` within a range where
 /// possible.

@@ -110,9 +110,12 @@ std::optional<StokesTerm> stokes_term(char stokes, std::span<const int> correlat
   }
 }
 
+namespace {
+constexpr std::array<const char*, 13> kNames = {"?",  "I",  "Q",  "U",  "V",  "RR", "RL",
+                                                "LR", "LL", "XX", "XY", "YX", "YY"};
+}
+
 std::string correlation_names(std::span<const int> correlations) {
-  static constexpr std::array kNames = {"?",  "I",  "Q",  "U",  "V",  "RR", "RL",
-                                        "LR", "LL", "XX", "XY", "YX", "YY"};
   std::string text;
   for (int code : correlations) {
     if (!text.empty()) text += ", ";
@@ -120,6 +123,11 @@ std::string correlation_names(std::span<const int> correlations) {
                                                                : "type " + std::to_string(code);
   }
   return text.empty() ? "none" : text;
+}
+
+int correlation_code(const std::string& name) {
+  const auto at = std::find(kNames.begin() + 1, kNames.end(), name);
+  return at == kNames.end() ? 0 : static_cast<int>(at - kNames.begin());
 }
 
 void stokes_row(const StokesTerm& term, int64_t channels, int64_t correlations,

@@ -29,6 +29,9 @@ std::optional<StokesTerm> stokes_term(char stokes, std::span<const int> correlat
 /// "XX, XY, YX, YY"
 std::string correlation_names(std::span<const int> correlations);
 
+/// CORR_TYPE code of a correlation's name, 0 if there is none.
+int correlation_code(const std::string& name);
+
 /// What stokes_row() met, in channels.
 struct StokesCounts {
   int64_t flagged = 0, not_finite = 0;

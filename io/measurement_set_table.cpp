@@ -57,7 +57,7 @@ uint32_t number_at(const char* bytes, bool big_endian) {
                             uint64_t expected) {
   throw RunError(
       fmt::format("{} is truncated: its file {} has {} bytes and ought to have {}; copy the set again",
-                  quoted(set_path), file, size, expected));
+                  in_quotes(set_path), file, size, expected));
 }
 
 /// Bytes that the header of a StandardStMan or IncrementalStMan file (512 bytes, then buckets) promises; 0 if
@@ -101,7 +101,7 @@ std::shared_ptr<std::mutex> table_mutex(const std::string& path) {
   return mutex;
 }
 
-std::string quoted(const std::string& path) { return "'" + path + "'"; }
+std::string in_quotes(const std::string& path) { return "'" + path + "'"; }
 
 Table open_table(const std::string& path, const std::string& what, bool update) {
   using casacore::TableLock;

@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#pragma once
+/// @file
+/// simulate: visibilities of point sources by the direct sum
+///   V_p(row, channel) = Σ_s S_p(s, channel) · exp(+2πi (u·l + v·m + w·(n−1)) · ν/c),
+/// without noise or instrumental effects. Phases are formed and reduced in double precision; the error is
+/// below 3e-7 of the sum of the fluxes, that of rounding the result to float.
+#include <complex>
+#include <cstdint>
+
+#include "codelets/common/view.hpp"
+
+namespace fringeflow {
+
+/// What a simulation task reads and writes.
+struct SimulateArguments {
+  View<const double, 2> uvw_m;    ///< [row][3]
+  View<const double, 1> freq_hz;  ///< [channel], in any order
+  View<const double, 2>
+      lmn;  ///< [source][l, m, n−1]; n−1 < −1 for directions below the horizon is used as it is
+  View<const double, 3> flux_jy;  ///< [source][channel][Stokes I, Q, U, V, or I alone]
+  View<std::complex<float>, 3>
+      vis;  ///< out: [stokes][row][channel], Jy; as many Stokes parameters as wanted, I first
+};
+
+/// Overwrites `vis`. Serial; rows are independent, so that callers divide them among tasks. The bits of a row
+/// do not depend on which other rows are simulated with it.
+void simulate_cpu(const SimulateArguments& arguments);
+
+/// Flux of a source of spectral index `alpha`: S(ν) = S0 (ν/ν0)^alpha.
+/// @param iquv_jy at reference_hz
+/// @param flux_jy out: [channel][stokes], 1 or 4 Stokes parameters
+void point_source_spectrum(const double (&iquv_jy)[4], double alpha, double reference_hz,
+                           View<const double, 1> freq_hz, View<double, 2> flux_jy);
+
+/// Floating-point operations of simulate_cpu, for cost models.
+double simulate_flops(int64_t rows, int64_t channels, int64_t sources, int64_t stokes);
+
+}  // namespace fringeflow

@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "codelets/simulate/simulate.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <vector>
+
+#include "codelets/common/constants.hpp"
+#include "codelets/gridder/simd_targets.hpp"
+
+// Compiled once per instruction set by Highway, which picks the best at run time.
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "codelets/simulate/simulate_cpu.cpp"
+#include <hwy/foreach_target.h>  // must come before highway.h
+#include <hwy/highway.h>
+
+HWY_BEFORE_NAMESPACE();
+namespace fringeflow {
+namespace HWY_NAMESPACE {
+
+namespace hn = hwy::HWY_NAMESPACE;
+using D = hn::ScalableTag<double>;
+using V = hn::Vec<D>;
+
+/// exp(2πi t) to double precision for |t| < 2^50.
+HWY_INLINE void unit_phasor(D d, V turns, V& re, V& im) {
+  const V x = hn::Sub(turns, hn::Round(turns));               // [−1/2, 1/2]
+  const V quadrant = hn::Round(hn::Mul(x, hn::Set(d, 4.0)));  // −2 … 2
+  const V y = hn::NegMulAdd(quadrant, hn::Set(d, 0.25), x);   // [−1/8, 1/8]
+  const V a = hn::Mul(y, hn::Set(d, 2 * kPi)), a2 = hn::Mul(a, a);
+  // Taylor series: |a| ≤ π/4, so that the first terms left out are below 1e-16.
+  V s = hn::Set(d, -1.0 / 1307674368000.0), c = hn::Set(d, 1.0 / 20922789888000.0);
+  for (double k :
+       {1.0 / 6227020800.0, -1.0 / 39916800.0, 1.0 / 362880.0, -1.0 / 5040.0, 1.0 / 120.0, -1.0 / 6.0, 1.0}) {
+    s = hn::MulAdd(s, a2, hn::Set(d, k));
+  }
+  for (double k : {-1.0 / 87178291200.0, 1.0 / 479001600.0, -1.0 / 3628800.0, 1.0 / 40320.0, -1.0 / 720.0,
+                   1.0 / 24.0, -0.5, 1.0}) {
+    c = hn::MulAdd(c, a2, hn::Set(d, k));
+  }
+  s = hn::Mul(s, a);
+  const V one = hn::Set(d, 1.0), distance = hn::Abs(quadrant);
+  const auto odd = hn::Eq(distance, one);
+  re = hn::IfThenElse(odd, s, c);
+  im = hn::IfThenElse(odd, c, s);
+  // cos changes sign in quadrants 1 and ±2, sin in −1 and ±2.
+  const auto opposite = hn::Eq(distance, hn::Set(d, 2.0));
+  re = hn::IfThenElse(hn::Or(opposite, hn::Eq(quadrant, one)), hn::Neg(re), re);
+  im = hn::IfThenElse(hn::Or(opposite, hn::Eq(quadrant, hn::Neg(one))), hn::Neg(im), im);
+}
+
+constexpr int64_t kChannels =
+    32;                         // per pass: the accumulators stay in the first cache, recurrences stay short
+constexpr int64_t kChains = 4;  // interleaved recurrences hide the latency of their multiplications
+
+/// Channels [first, first + count) of as many rows as a vector has lanes. `re`, `im`: [stokes][channel][lane]
+/// accumulators.
+template <int Stokes>
+void accumulate(const SimulateArguments& a, const double* lambda_inverse, double step, bool regular,
+                int64_t first, int64_t count, const double* u, const double* v, const double* w,
+                double* HWY_RESTRICT re, double* HWY_RESTRICT im) {
+  const D d;
+  const auto lanes = static_cast<int64_t>(hn::Lanes(d));
+  const int64_t channels = a.flux_jy.extent(1), flux_stokes = a.flux_jy.extent(2);
+  const V vu = hn::Load(d, u), vv = hn::Load(d, v), vw = hn::Load(d, w);
+  for (int64_t s = 0; s < a.lmn.extent(0); ++s) {
+    V path = hn::Mul(vu, hn::Set(d, a.lmn(s, 0)));
+    path = hn::MulAdd(vv, hn::Set(d, a.lmn(s, 1)), path);
+    path = hn::MulAdd(vw, hn::Set(d, a.lmn(s, 2)), path);
+    const double* flux = a.flux_jy.data() + (s * channels + first) * flux_stokes;
+    const auto add = [&](int64_t c, V zr, V zi) HWY_ATTR {
+      for (int p = 0; p < Stokes; ++p) {
+        const V f = hn::Set(d, flux[c * flux_stokes + p]);
+        double *r = re + (p * kChannels + c) * lanes, *i = im + (p * kChannels + c) * lanes;
+        hn::Store(hn::MulAdd(f, zr, hn::Load(d, r)), d, r);
+        hn::Store(hn::MulAdd(f, zi, hn::Load(d, i)), d, i);
+      }
+    };
+    if (!regular || count < 2 * kChains) {
+      for (int64_t c = 0; c < count; ++c) {
+        V zr, zi;
+        unit_phasor(d, hn::Mul(path, hn::Set(d, lambda_inverse[first + c])), zr, zi);
+        add(c, zr, zi);
+      }
+      continue;
+    }
+    V zr[kChains], zi[kChains], dr, di;
+    for (int64_t k = 0; k < kChains; ++k)
+      unit_phasor(d, hn::Mul(path, hn::Set(d, lambda_inverse[first + k])), zr[k], zi[k]);
+    unit_phasor(d, hn::Mul(path, hn::Set(d, kChains * step)), dr, di);
+    int64_t c = 0;
+    for (; c + kChains <= count; c += kChains) {
+      for (int64_t k = 0; k < kChains; ++k) {
+        add(c + k, zr[k], zi[k]);
+        const V r = hn::NegMulAdd(zi[k], di, hn::Mul(zr[k], dr));
+        zi[k] = hn::MulAdd(zi[k], dr, hn::Mul(zr[k], di));
+        zr[k] = r;
+      }
+    }
+    for (int64_t k = 0; c + k < count; ++k) add(c + k, zr[k], zi[k]);
+  }
+}
+
+void simulate(const SimulateArguments& a) {
+  const D d;
+  const auto lanes = static_cast<int64_t>(hn::Lanes(d));
+  const int64_t rows = a.uvw_m.extent(0), channels = a.freq_hz.extent(0), stokes = a.vis.extent(0);
+  std::vector<double> lambda_inverse(static_cast<size_t>(channels));
+  for (int64_t c = 0; c < channels; ++c)
+    lambda_inverse[static_cast<size_t>(c)] = a.freq_hz(c) / kSpeedOfLight_m_s;
+  // Whether recurrences are exact enough must not depend on the rows, for the bits of a row to be its own:
+  // baselines are at most the diameter of the Earth.
+  double reach2 = 0;
+  for (int64_t s = 0; s < a.lmn.extent(0); ++s) {
+    reach2 =
+        std::max(reach2, a.lmn(s, 0) * a.lmn(s, 0) + a.lmn(s, 1) * a.lmn(s, 1) + a.lmn(s, 2) * a.lmn(s, 2));
+  }
+  const double longest_m = 1.3e7 * std::sqrt(reach2);
+
+  constexpr int64_t kMaxLanes = HWY_MAX_BYTES / sizeof(double);
+  HWY_ALIGN static thread_local double re[4 * kChannels * kMaxLanes], im[4 * kChannels * kMaxLanes];
+  HWY_ALIGN double u[kMaxLanes], v[kMaxLanes], w[kMaxLanes];
+  for (int64_t first = 0; first < channels; first += kChannels) {
+    const int64_t count = std::min(kChannels, channels - first);
+    const double* inverse = lambda_inverse.data() + first;
+    const double step = count > 1 ? (inverse[count - 1] - inverse[0]) / static_cast<double>(count - 1) : 0;
+    double irregular = 0;
+    for (int64_t c = 0; c < count; ++c)
+      irregular = std::max(irregular, std::abs(inverse[c] - inverse[0] - static_cast<double>(c) * step));
+    const bool regular = 2 * kPi * irregular * longest_m < 1.2e-7;
+    for (int64_t row = 0; row < rows; row += lanes) {
+      const int64_t used = std::min(lanes, rows - row);
+      for (int64_t i = 0; i < lanes; ++i) {
+        const double* at = a.uvw_m.data() + 3 * std::min(row + i, rows - 1);
+        u[i] = at[0];
+        v[i] = at[1];
+        w[i] = at[2];
+      }
+      std::fill_n(re, stokes * kChannels * lanes, 0.);
+      std::fill_n(im, stokes * kChannels * lanes, 0.);
+      switch (stokes) {
+        case 1:
+          accumulate<1>(a, lambda_inverse.data(), step, regular, first, count, u, v, w, re, im);
+          break;
+        case 2:
+          accumulate<2>(a, lambda_inverse.data(), step, regular, first, count, u, v, w, re, im);
+          break;
+        case 3:
+          accumulate<3>(a, lambda_inverse.data(), step, regular, first, count, u, v, w, re, im);
+          break;
+        default:
+          accumulate<4>(a, lambda_inverse.data(), step, regular, first, count, u, v, w, re, im);
+      }
+      for (int64_t p = 0; p < stokes; ++p) {
+        for (int64_t i = 0; i < used; ++i) {
+          std::complex<float>* out = a.vis.data() + (p * rows + row + i) * channels + first;
+          for (int64_t c = 0; c < count; ++c) {
+            const int64_t at = (p * kChannels + c) * lanes + i;
+            out[c] = {static_cast<float>(re[at]), static_cast<float>(im[at])};
+          }
+        }
+      }
+    }
+  }
+}
+
+}  // namespace HWY_NAMESPACE
+}  // namespace fringeflow
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace fringeflow {
+
+HWY_EXPORT(simulate);
+
+void simulate_cpu(const SimulateArguments& arguments) { HWY_DYNAMIC_DISPATCH(simulate)(arguments); }
+
+void point_source_spectrum(const double (&iquv_jy)[4], double alpha, double reference_hz,
+                           View<const double, 1> freq_hz, View<double, 2> flux_jy) {
+  for (int64_t c = 0; c < freq_hz.extent(0); ++c) {
+    const double factor = alpha == 0 ? 1 : std::pow(freq_hz(c) / reference_hz, alpha);
+    for (int64_t p = 0; p < flux_jy.extent(1); ++p) flux_jy(c, p) = iquv_jy[p] * factor;
+  }
+}
+
+double simulate_flops(int64_t rows, int64_t channels, int64_t sources, int64_t stokes) {
+  return static_cast<double>(rows) * static_cast<double>(sources) *
+         (static_cast<double>(channels) * (6 + 4 * static_cast<double>(stokes)) + 200);
+}
+
+}  // namespace fringeflow
+#endif  // HWY_ONCE

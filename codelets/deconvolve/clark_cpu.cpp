@@ -7,9 +7,10 @@
 namespace fringeflow::deconvolve {
 namespace {
 
-constexpr float kListFraction = 0.9f;  ///< pixels below the threshold that may still rise above it are listed too
-constexpr int kFinalPasses = 4;        ///< at most so many lists in the last cycle of a stage
-constexpr int64_t kMargin = 64;        ///< pixels around a sub-image that are cleaned with it and then dropped
+constexpr float kListFraction =
+    0.9f;                        ///< pixels below the threshold that may still rise above it are listed too
+constexpr int kFinalPasses = 4;  ///< at most so many lists in the last cycle of a stage
+constexpr int64_t kMargin = 64;  ///< pixels around a sub-image that are cleaned with it and then dropped
 
 /// Seconds of a direct subtraction of n components and of one by transforms, in arbitrary but fixed units.
 bool direct_is_cheaper(int64_t components, int64_t pixels, int64_t padded) {
@@ -21,7 +22,8 @@ void subtract_components(Work& work, std::span<const Image> psf, const SubMinorR
   const int64_t h = work.region.ny, w = work.region.nx;
   const auto channels = static_cast<size_t>(work.channels);
   const int64_t ny = psf[0].extent(0), nx = psf[0].extent(1);
-  // Circular wrap must not bring anything back: offsets in the region go up to h - 1, those of the PSF to ny / 2.
+  // Circular wrap must not bring anything back: offsets in the region go up to h - 1, those of the PSF to ny
+  // / 2.
   const int64_t reach_y = std::min(h - 1, ny / 2), reach_x = std::min(w - 1, nx / 2);
   const int64_t py = good_fft_size(h + reach_y), px = good_fft_size(w + reach_x);
   if (direct_is_cheaper(static_cast<int64_t>(result.entries.size()), h * w, py * px)) {
@@ -58,7 +60,8 @@ void subtract_components(Work& work, std::span<const Image> psf, const SubMinorR
       }
       fft.inverse(a, plane);
       for (int64_t y = 0; y < h; ++y)
-        for (int64_t x = 0; x < w; ++x) work.residual[c][static_cast<size_t>(y * w + x)] -= plane[y * fft.nx() + x];
+        for (int64_t x = 0; x < w; ++x)
+          work.residual[c][static_cast<size_t>(y * w + x)] -= plane[y * fft.nx() + x];
     }
   }
   work.update_integrated();
@@ -69,7 +72,8 @@ float allowed_peak(const MinorOptions& options, const Work& work, const Rect& re
   const int64_t w = work.region.nx, x0 = rect.x0 - work.region.x0;
   for (int64_t y = rect.y0 - work.region.y0; y < rect.y0 - work.region.y0 + rect.ny; ++y)
     for (int64_t x = x0; x < x0 + rect.nx; ++x) {
-      const float value = work.integrated()[y * w + x], size = options.allow_negative ? std::fabs(value) : value;
+      const float value = work.integrated()[y * w + x],
+                  size = options.allow_negative ? std::fabs(value) : value;
       if (size > peak && (work.allowed[static_cast<size_t>(y * w + x)] & 1)) peak = size;
     }
   return peak;
@@ -78,7 +82,8 @@ float allowed_peak(const MinorOptions& options, const Work& work, const Rect& re
 }  // namespace
 
 int64_t region_margin(const MinorOptions& options) {
-  return options.algorithm == Algorithm::multiscale ? kMargin + 2 * kernel_radius(options, options.scales - 1) : kMargin;
+  return options.algorithm == Algorithm::multiscale ? kMargin + 2 * kernel_radius(options, options.scales - 1)
+                                                    : kMargin;
 }
 
 void Work::update_integrated() {
@@ -96,8 +101,10 @@ Work make_work(const MinorOptions& options, const MinorInput& input, int64_t mar
   work.channels = static_cast<int>(input.residual.size());
   double sum = 0;
   for (const float weight : input.weights) sum += weight > 0 ? weight : 0;
-  for (const float weight : input.weights) work.weights.push_back(weight > 0 ? static_cast<float>(weight / sum) : 0.0f);
-  work.allowed = allowed_scales(options, input.mask, input.masked ? input.scale_mask : ScaleMask{}, work.region, ny, nx);
+  for (const float weight : input.weights)
+    work.weights.push_back(weight > 0 ? static_cast<float>(weight / sum) : 0.0f);
+  work.allowed =
+      allowed_scales(options, input.mask, input.masked ? input.scale_mask : ScaleMask{}, work.region, ny, nx);
   const Rect& r = work.region;
   for (size_t c = 0; c < input.residual.size(); ++c) {
     std::vector<float> copy(static_cast<size_t>(r.ny * r.nx), 0.0f);
@@ -117,8 +124,8 @@ Work make_work(const MinorOptions& options, const MinorInput& input, int64_t mar
   return work;
 }
 
-void emit(const Work& work, const MinorInput& input, const SubMinorResult& result, int scale, std::vector<int32_t>& slots,
-          ComponentList out) {
+void emit(const Work& work, const MinorInput& input, const SubMinorResult& result, int scale,
+          std::vector<int32_t>& slots, ComponentList out) {
   ComponentHeader& header = out.header();
   const auto channels = static_cast<size_t>(work.channels);
   if (slots.empty()) slots.assign(static_cast<size_t>(work.region.ny * work.region.nx), -1);
@@ -128,7 +135,8 @@ void emit(const Work& work, const MinorInput& input, const SubMinorResult& resul
     if (!input.rect.contains(y, x)) continue;
     int32_t& slot = slots[static_cast<size_t>(entry.y * work.region.nx + entry.x)];
     if (slot < 0) {
-      if (header.count >= out.capacity()) continue;  // cannot happen: loops ask for no more positions than are free
+      if (header.count >= out.capacity())
+        continue;  // cannot happen: loops ask for no more positions than are free
       slot = static_cast<int32_t>(header.count++);
       int32_t* position = out.position(slot);
       position[0] = static_cast<int32_t>(y);
@@ -148,7 +156,8 @@ void clark(const MinorOptions& options, const MinorInput& input, ComponentList o
   header.start_peak = header.left_peak = allowed_peak(options, work, input.rect);
   const bool hogbom = options.algorithm == Algorithm::hogbom;
   std::vector<int32_t> slots;
-  for (int pass = 0; header.left_peak > header.threshold && header.iterations < input.max_iterations; ++pass) {
+  for (int pass = 0; header.left_peak > header.threshold && header.iterations < input.max_iterations;
+       ++pass) {
     if (pass == (input.is_final ? kFinalPasses : 1)) break;
     SubMinor job;
     job.h = r.ny;
@@ -176,7 +185,8 @@ void clark(const MinorOptions& options, const MinorInput& input, ComponentList o
       header.flags |= kFull;
       break;
     }
-    // The list never saw the other pixels. Between cycles that does not matter: the exact residual comes next.
+    // The list never saw the other pixels. Between cycles that does not matter: the exact residual comes
+    // next.
     if (hogbom || !input.is_final || result.left > header.threshold) break;
     subtract_components(work, input.psf, result);
     header.left_peak = allowed_peak(options, work, input.rect);
@@ -187,7 +197,8 @@ void clark(const MinorOptions& options, const MinorInput& input, ComponentList o
 void minor_cycle(const MinorOptions& options, const MinorInput& input, ComponentList out) {
   out.clear();
   ComponentHeader& header = out.header();
-  // A sub-image does not know what the sources of the others look like from afar: nothing that they can fake is cleaned.
+  // A sub-image does not know what the sources of the others look like from afar: nothing that they can fake
+  // is cleaned.
   const float fake = 1.5f * input.far_sidelobe * input.global_peak;
   header.threshold = std::max(input.threshold, fake);
   if (fake > input.threshold) header.flags |= kRaised;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #pragma once
 /// @file
-/// The codelets of one major cycle of CLEAN: find_peak and statistics look at the residual, decide sets this cycle's threshold,
-/// minor makes component lists per sub-image, apply_components adds them to the model.
+/// The codelets of one major cycle of CLEAN: find_peak and statistics look at the residual, decide sets this
+/// cycle's threshold, minor makes component lists per sub-image, apply_components adds them to the model.
 #include <memory>
 #include <mutex>
 #include <vector>
@@ -25,7 +25,8 @@ class ComponentLog {
  public:
   void append(std::vector<Component>&& components) {
     const std::lock_guard lock(mutex_);
-    components_.insert(components_.end(), std::make_move_iterator(components.begin()), std::make_move_iterator(components.end()));
+    components_.insert(components_.end(), std::make_move_iterator(components.begin()),
+                       std::make_move_iterator(components.end()));
   }
   std::vector<Component> merged() const {
     const std::lock_guard lock(mutex_);
@@ -41,17 +42,17 @@ class ComponentLog {
 ///   find_peak         peak (write), sums of weights (read), [scale mask (read)], residuals (read)
 ///   statistics        robust (write), sums (read), residuals (read)
 ///   decide            loop block (read-write), robust (read), peaks (read)
-///   minor             list (write), loop block (read), sums (read), [scale mask (read)], residuals (read), PSFs (read)
-///   apply_components  loop block (read-write), [scale mask (read-write)], models (read-write), lists (read)
-///   far_sidelobe      loop block (write), PSF (read)
+///   minor             list (write), loop block (read), sums (read), [scale mask (read)], residuals (read),
+///   PSFs (read) apply_components  loop block (read-write), [scale mask (read-write)], models (read-write),
+///   lists (read) far_sidelobe      loop block (write), PSF (read)
 struct CleanArgs {
   MinorOptions minor;
   LoopOptions loop;
   int64_t ny = 0, nx = 0;
-  std::vector<int64_t> sum_index;                      ///< [channel] into the sums of weights
-  std::shared_ptr<const std::vector<uint8_t>> mask;    ///< the user's, [ny][nx]; null: none
-  bool auto_mask = false;                              ///< there is a scale mask
-  Rect rect;                                           ///< sub-image
+  std::vector<int64_t> sum_index;                    ///< [channel] into the sums of weights
+  std::shared_ptr<const std::vector<uint8_t>> mask;  ///< the user's, [ny][nx]; null: none
+  bool auto_mask = false;                            ///< there is a scale mask
+  Rect rect;                                         ///< sub-image
   bool several_sub_images = false;
   std::shared_ptr<ComponentLog> log;
   int channels() const { return static_cast<int>(sum_index.size()); }

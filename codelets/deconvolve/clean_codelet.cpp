@@ -22,14 +22,17 @@ std::vector<Image> images(const CleanArgs& args, const BodyContext& context, siz
   return result;
 }
 
-Mask user_mask(const CleanArgs& args) { return args.mask ? Mask(args.mask->data(), {args.ny, args.nx}) : Mask(); }
+Mask user_mask(const CleanArgs& args) {
+  return args.mask ? Mask(args.mask->data(), {args.ny, args.nx}) : Mask();
+}
 
 void find_peak_body(const BodyContext& context) {
   const auto& args = context.arguments<CleanArgs>();
   const auto weights = channel_weights(args, context, 1);
-  const ScaleMask scale_mask = args.auto_mask ? ScaleMask(context[2].as<const uint16_t>(), {args.ny, args.nx}) : ScaleMask();
-  *context[0].as<Peak>() =
-      find_peak(args.minor, images(args, context, args.auto_mask ? 3 : 2), weights, user_mask(args), scale_mask, args.rect);
+  const ScaleMask scale_mask =
+      args.auto_mask ? ScaleMask(context[2].as<const uint16_t>(), {args.ny, args.nx}) : ScaleMask();
+  *context[0].as<Peak>() = find_peak(args.minor, images(args, context, args.auto_mask ? 3 : 2), weights,
+                                     user_mask(args), scale_mask, args.rect);
 }
 
 void statistics_body(const BodyContext& context) {
@@ -41,7 +44,8 @@ void decide_body(const BodyContext& context) {
   const auto& args = context.arguments<CleanArgs>();
   auto& block = *context[0].as<LoopBlock>();
   Peak peak;
-  for (size_t i = 2; i < context.size(); ++i) peak = i == 2 ? *context[i].as<const Peak>() : larger(peak, *context[i].as<const Peak>());
+  for (size_t i = 2; i < context.size(); ++i)
+    peak = i == 2 ? *context[i].as<const Peak>() : larger(peak, *context[i].as<const Peak>());
   block.peak = peak;
   block.decision = decide(args.loop, block.state, *context[1].as<const Robust>(), peak);
 }
@@ -54,7 +58,8 @@ void minor_body(const BodyContext& context) {
   if (!block.decision.clean) return;
   const auto weights = channel_weights(args, context, 2);
   const size_t first = args.auto_mask ? 4 : 3;
-  const auto residual = images(args, context, first), psf = images(args, context, first + args.sum_index.size());
+  const auto residual = images(args, context, first),
+             psf = images(args, context, first + args.sum_index.size());
   MinorInput input;
   input.residual = residual;
   input.psf = psf;
@@ -98,7 +103,8 @@ void far_sidelobe_body(const BodyContext& context) {
   auto& block = *context[0].as<LoopBlock>();
   block = LoopBlock{};
   if (args.several_sub_images)
-    block.far_sidelobe = far_sidelobe(Image(context[1].as<const float>(), {args.ny, args.nx}), args.rect.ny / 2, args.rect.nx / 2);
+    block.far_sidelobe = far_sidelobe(Image(context[1].as<const float>(), {args.ny, args.nx}),
+                                      args.rect.ny / 2, args.rect.nx / 2);
 }
 
 double pixels_work(const void* arguments) {
@@ -111,8 +117,8 @@ double whole_work(const void* arguments) {
   return static_cast<double>(args.ny * args.nx) * args.channels();
 }
 
-runtime::CodeletDef define(const char* name, const char* doc, uint32_t colour, runtime::Body body, double (*work)(const void*),
-                           double rate) {
+runtime::CodeletDef define(const char* name, const char* doc, uint32_t colour, runtime::Body body,
+                           double (*work)(const void*), double rate) {
   return {.name = name,
           .doc = doc,
           .colour = colour,
@@ -127,27 +133,33 @@ runtime::CodeletDef define(const char* name, const char* doc, uint32_t colour, r
 }  // namespace
 
 const runtime::CodeletDef& find_peak_codelet() {
-  static const auto def = define("find_peak", "Largest residual of a sub-image", 0xbcbddc, find_peak_body, pixels_work, 3e8);
+  static const auto def =
+      define("find_peak", "Largest residual of a sub-image", 0xbcbddc, find_peak_body, pixels_work, 3e8);
   return def;
 }
 const runtime::CodeletDef& statistics_codelet() {
-  static const auto def = define("statistics", "Median and robust noise of the residual", 0xdadaeb, statistics_body, whole_work, 2e8);
+  static const auto def = define("statistics", "Median and robust noise of the residual", 0xdadaeb,
+                                 statistics_body, whole_work, 2e8);
   return def;
 }
 const runtime::CodeletDef& decide_codelet() {
-  static const auto def = define("decide", "Threshold of the next major cycle, or the end of cleaning", 0x54278f, decide_body, nullptr, 1e5);
+  static const auto def = define("decide", "Threshold of the next major cycle, or the end of cleaning",
+                                 0x54278f, decide_body, nullptr, 1e5);
   return def;
 }
 const runtime::CodeletDef& minor_codelet() {
-  static const auto def = define("minor", "Minor loop of CLEAN on one sub-image", 0x756bb1, minor_body, pixels_work, 2e7);
+  static const auto def =
+      define("minor", "Minor loop of CLEAN on one sub-image", 0x756bb1, minor_body, pixels_work, 2e7);
   return def;
 }
 const runtime::CodeletDef& apply_components_codelet() {
-  static const auto def = define("apply_components", "Adds components to the model", 0x9e9ac8, apply_components_body, whole_work, 1e9);
+  static const auto def = define("apply_components", "Adds components to the model", 0x9e9ac8,
+                                 apply_components_body, whole_work, 1e9);
   return def;
 }
 const runtime::CodeletDef& far_sidelobe_codelet() {
-  static const auto def = define("far_sidelobe", "Starts a cleaning loop: far sidelobes of the PSF", 0xdadaeb, far_sidelobe_body, whole_work, 1e9);
+  static const auto def = define("far_sidelobe", "Starts a cleaning loop: far sidelobes of the PSF", 0xdadaeb,
+                                 far_sidelobe_body, whole_work, 1e9);
   return def;
 }
 

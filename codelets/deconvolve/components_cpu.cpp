@@ -6,8 +6,9 @@
 
 namespace fringeflow::deconvolve {
 
-void apply_components(const MinorOptions& options, std::span<const ComponentList> lists, std::span<const View<float, 2>> model,
-                      View<uint16_t, 2> scale_mask, int64_t y_begin, int64_t y_end) {
+void apply_components(const MinorOptions& options, std::span<const ComponentList> lists,
+                      std::span<const View<float, 2>> model, View<uint16_t, 2> scale_mask, int64_t y_begin,
+                      int64_t y_end) {
   std::vector<std::vector<float>> kernels(static_cast<size_t>(std::max(1, options.scales)));
   const int64_t ny = model[0].extent(0), nx = model[0].extent(1);
   y_end = std::min(y_end, ny);
@@ -28,7 +29,8 @@ void apply_components(const MinorOptions& options, std::span<const ComponentList
         for (int64_t j = std::max(y_begin, y - r); j < std::min(y_end, y + r + 1); ++j) {
           const float* from = kernel.data() + (j - y + r) * n - (x - r);
           float* to = &model[c](j, 0);
-          for (int64_t k = std::max<int64_t>(0, x - r); k < std::min(nx, x + r + 1); ++k) to[k] += flux[c] * from[k];
+          for (int64_t k = std::max<int64_t>(0, x - r); k < std::min(nx, x + r + 1); ++k)
+            to[k] += flux[c] * from[k];
         }
       }
     }
@@ -37,14 +39,16 @@ void apply_components(const MinorOptions& options, std::span<const ComponentList
 void append_components(std::vector<Component>& components, ComponentList list) {
   for (int64_t i = 0; i < list.header().count; ++i) {
     const int32_t* position = list.position(i);
-    components.push_back({position[0], position[1], position[2], {list.flux(i), list.flux(i) + list.channels()}});
+    components.push_back(
+        {position[0], position[1], position[2], {list.flux(i), list.flux(i) + list.channels()}});
   }
 }
 
 std::vector<Component> merge_components(std::vector<Component> components) {
   const auto key = [](const Component& c) { return std::tuple(c.scale, c.y, c.x); };
   // Stable, so that fluxes of one place are added in the order in which they were found.
-  std::stable_sort(components.begin(), components.end(), [&](const auto& a, const auto& b) { return key(a) < key(b); });
+  std::stable_sort(components.begin(), components.end(),
+                   [&](const auto& a, const auto& b) { return key(a) < key(b); });
   std::vector<Component> merged;
   for (Component& component : components) {
     if (merged.empty() || key(merged.back()) != key(component)) {

@@ -23,7 +23,8 @@ class FftBuffer {
   FftBuffer() = default;
   explicit FftBuffer(int64_t size);
   ~FftBuffer() { fftwf_free(data_); }
-  FftBuffer(FftBuffer&& other) noexcept : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
+  FftBuffer(FftBuffer&& other) noexcept
+      : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
   FftBuffer& operator=(FftBuffer&& other) noexcept {
     std::swap(data_, other.data_);
     std::swap(size_, other.size_);
@@ -69,7 +70,9 @@ int64_t fft_plane_bytes(int64_t least_ny, int64_t least_nx);
 
 /// plane = image in its corner, zero elsewhere.
 void put_corner(const Fft2& fft, View<const float, 2> image, const Plane& plane);
-/// plane = image with its pixel (cy, cx) at (0, 0), wrapped; pixels farther than reach_y, reach_x from it and NaN are dropped.
-void put_centred(const Fft2& fft, View<const float, 2> image, int64_t reach_y, int64_t reach_x, const Plane& plane);
+/// plane = image with its pixel (cy, cx) at (0, 0), wrapped; pixels farther than reach_y, reach_x from it and
+/// NaN are dropped.
+void put_centred(const Fft2& fft, View<const float, 2> image, int64_t reach_y, int64_t reach_x,
+                 const Plane& plane);
 
 }  // namespace fringeflow::deconvolve

@@ -31,7 +31,8 @@ int64_t good_fft_size(int64_t n) {
 }
 
 Fft2::Fft2(int64_t least_ny, int64_t least_nx) : ny_(good_fft_size(least_ny)), nx_(good_fft_size(least_nx)) {
-  // FFTW_ESTIMATE never measures, so the same plan comes out of every run; the arrays are not touched while planning.
+  // FFTW_ESTIMATE never measures, so the same plan comes out of every run; the arrays are not touched while
+  // planning.
   const Plane plane(plane_size());
   const Spectrum spectrum(spectrum_size());
   auto* complex = reinterpret_cast<fftwf_complex*>(spectrum.data());
@@ -68,7 +69,8 @@ void put_corner(const Fft2& fft, View<const float, 2> image, const Plane& plane)
   }
 }
 
-void put_centred(const Fft2& fft, View<const float, 2> image, int64_t reach_y, int64_t reach_x, const Plane& plane) {
+void put_centred(const Fft2& fft, View<const float, 2> image, int64_t reach_y, int64_t reach_x,
+                 const Plane& plane) {
   const int64_t ny = image.extent(0), nx = image.extent(1), cy = ny / 2, cx = nx / 2;
   std::fill_n(plane.data(), fft.plane_size(), 0.0f);
   reach_y = std::min(reach_y, (fft.ny() - 1) / 2);

@@ -8,13 +8,20 @@ namespace fringeflow::deconvolve {
 
 const char* reason_text(Reason reason) {
   switch (reason) {
-    case Reason::none: return "not done";
-    case Reason::threshold: return "threshold reached";
-    case Reason::iterations: return "number of iterations reached";
-    case Reason::majors: return "number of major cycles reached";
-    case Reason::diverged: return "residual grew";
-    case Reason::nothing: return "nothing to clean";
-    case Reason::stalled: return "no component found";
+    case Reason::none:
+      return "not done";
+    case Reason::threshold:
+      return "threshold reached";
+    case Reason::iterations:
+      return "number of iterations reached";
+    case Reason::majors:
+      return "number of major cycles reached";
+    case Reason::diverged:
+      return "residual grew";
+    case Reason::nothing:
+      return "nothing to clean";
+    case Reason::stalled:
+      return "no component found";
   }
   return "";
 }
@@ -33,12 +40,15 @@ Decision decide(const LoopOptions& options, LoopState& state, const Robust& robu
   if (state.cycle == 0) state.start_peak = peak.value;
   if (peak.value > options.divergence * state.start_peak) return end(Reason::diverged);
   if (state.iterations >= options.max_iterations) return end(Reason::iterations);
-  const int32_t majors = state.masked ? std::max(options.max_major, state.mask_cycle + options.extra_major) : options.max_major;
+  const int32_t majors =
+      state.masked ? std::max(options.max_major, state.mask_cycle + options.extra_major) : options.max_major;
   if (state.cycle >= majors) return end(Reason::majors);
 
   const bool auto_mask = options.auto_mask_sigma > 0;
   const auto last = [&] {
-    return std::max(options.threshold_jy, (auto_mask && !state.masked ? options.auto_mask_sigma : options.threshold_sigma) * robust.sigma);
+    return std::max(
+        options.threshold_jy,
+        (auto_mask && !state.masked ? options.auto_mask_sigma : options.threshold_sigma) * robust.sigma);
   };
   double floor = last();
   if (auto_mask && !state.masked && state.peak <= floor) {
@@ -53,7 +63,8 @@ Decision decide(const LoopOptions& options, LoopState& state, const Robust& robu
   state.threshold = std::max(floor, major);
   state.is_final = floor >= major;
   ++state.cycle;
-  return {true, state.masked != 0, state.is_final != 0, state.threshold, options.max_iterations - state.iterations};
+  return {true, state.masked != 0, state.is_final != 0, state.threshold,
+          options.max_iterations - state.iterations};
 }
 
 void absorb(const LoopOptions& options, LoopState& state, std::span<const ComponentHeader> headers) {

@@ -14,19 +14,21 @@ namespace fringeflow::deconvolve {
 /// rect grown by margin on every side, inside the image.
 Rect expand(const Rect& rect, int64_t margin, int64_t ny, int64_t nx);
 
-/// sum_c w_c r_c / sum_c w_c over channels of positive weight, [region.ny][region.nx]; NaN where any of them is not finite.
-void integrate(std::span<const Image> residual, std::span<const float> weights, const Rect& region, float* out);
+/// sum_c w_c r_c / sum_c w_c over channels of positive weight, [region.ny][region.nx]; NaN where any of them
+/// is not finite.
+void integrate(std::span<const Image> residual, std::span<const float> weights, const Rect& region,
+               float* out);
 
-/// Rows and columns [y_begin, y_end), [x_begin, x_end) of the full image where components of a scale may stand: inside the border, and
-/// far enough from the edge for the whole kernel.
+/// Rows and columns [y_begin, y_end), [x_begin, x_end) of the full image where components of a scale may
+/// stand: inside the border, and far enough from the edge for the whole kernel.
 struct Limits {
   int64_t y_begin, y_end, x_begin, x_end;
 };
 Limits scale_limits(const MinorOptions& options, int scale, int64_t ny, int64_t nx);
 
 /// Bit s: a component of scale s may be put here; [region.ny][region.nx]. Empty masks allow everything.
-std::vector<uint16_t> allowed_scales(const MinorOptions& options, Mask mask, ScaleMask scale_mask, const Rect& region, int64_t ny,
-                                     int64_t nx);
+std::vector<uint16_t> allowed_scales(const MinorOptions& options, Mask mask, ScaleMask scale_mask,
+                                     const Rect& region, int64_t ny, int64_t nx);
 
 /// Convolution of a region with the scale kernels through one padded transform.
 class ScaleSpace {
@@ -38,22 +40,24 @@ class ScaleSpace {
 
  private:
   Fft2 fft_;
-  std::vector<std::vector<float>> kernels_;  ///< [scale > 0][py][px / 2 + 1]; symmetric kernels have real spectra
+  std::vector<std::vector<float>>
+      kernels_;  ///< [scale > 0][py][px / 2 + 1]; symmetric kernels have real spectra
 };
 
 /// What the sub-minor loop works on: a region h x w of one scale.
 struct SubMinor {
   int64_t h = 0, w = 0;
-  std::vector<const float*> values;       ///< [channel][h][w], finite
-  const float* integrated = nullptr;      ///< [h][w]; values[0] if there is one channel
-  const uint16_t* allowed = nullptr;      ///< [h][w]
-  uint16_t bit = 1;                       ///< of allowed
-  std::vector<Image> psf;                 ///< [channel], centre at (extent / 2)
-  std::vector<float> weights;             ///< [channel], of sum 1
+  std::vector<const float*> values;   ///< [channel][h][w], finite
+  const float* integrated = nullptr;  ///< [h][w]; values[0] if there is one channel
+  const uint16_t* allowed = nullptr;  ///< [h][w]
+  uint16_t bit = 1;                   ///< of allowed
+  std::vector<Image> psf;             ///< [channel], centre at (extent / 2)
+  std::vector<float> weights;         ///< [channel], of sum 1
   float gain = 0.1f, threshold = 0, list_threshold = 0;
   bool allow_negative = true;
   int64_t max_iterations = 0, max_positions = 0;
-  Rect counted;  ///< of the region: components elsewhere are cleaned for their sidelobes' sake, not counted and not returned
+  Rect counted;  ///< of the region: components elsewhere are cleaned for their sidelobes' sake, not counted
+                 ///< and not returned
 };
 struct SubMinorResult {
   struct Entry {
@@ -66,7 +70,8 @@ struct SubMinorResult {
   float start = 0, left = 0;
   bool diverged = false, full = false;
 };
-/// Hogbom's loop on the list of pixels >= list_threshold, by PSF look-ups, until all of them are <= threshold.
+/// Hogbom's loop on the list of pixels >= list_threshold, by PSF look-ups, until all of them are <=
+/// threshold.
 SubMinorResult sub_minor(const SubMinor& job);
 /// Upper bound of its memory for a region.
 int64_t sub_minor_bytes(int64_t h, int64_t w, int channels);
@@ -83,9 +88,10 @@ struct Work {
   void update_integrated();
 };
 Work make_work(const MinorOptions& options, const MinorInput& input, int64_t margin);
-/// Adds entries that are inside input.rect to the list, merging with earlier ones through `slots` (-1: none yet, per region pixel).
-void emit(const Work& work, const MinorInput& input, const SubMinorResult& result, int scale, std::vector<int32_t>& slots,
-          ComponentList out);
+/// Adds entries that are inside input.rect to the list, merging with earlier ones through `slots` (-1: none
+/// yet, per region pixel).
+void emit(const Work& work, const MinorInput& input, const SubMinorResult& result, int scale,
+          std::vector<int32_t>& slots, ComponentList out);
 
 void clark(const MinorOptions& options, const MinorInput& input, ComponentList out);
 void multiscale(const MinorOptions& options, const MinorInput& input, ComponentList out);

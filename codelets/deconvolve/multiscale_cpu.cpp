@@ -18,12 +18,24 @@ struct ScalePeak {
 class Multiscale {
  public:
   Multiscale(const MinorOptions& options, const MinorInput& input, ComponentList out)
-      : options_(options), input_(input), out_(out), work_(make_work(options, input, region_margin(options))),
-        h_(work_.region.ny), w_(work_.region.nx), ny_(input.psf[0].extent(0)), nx_(input.psf[0].extent(1)),
-        reach_y_(std::min(h_ - 1, ny_ / 2)), reach_x_(std::min(w_ - 1, nx_ / 2)),
-        space_(options, h_ + reach_y_, w_ + reach_x_), plane_(fft().plane()), product_(fft().spectrum()),
-        sky_(fft().spectrum()), peaks_(static_cast<size_t>(options.scales)), usable_(static_cast<size_t>(options.scales), true),
-        slots_(static_cast<size_t>(options.scales)), psf_store_(static_cast<size_t>(options.scales)) {
+      : options_(options),
+        input_(input),
+        out_(out),
+        work_(make_work(options, input, region_margin(options))),
+        h_(work_.region.ny),
+        w_(work_.region.nx),
+        ny_(input.psf[0].extent(0)),
+        nx_(input.psf[0].extent(1)),
+        reach_y_(std::min(h_ - 1, ny_ / 2)),
+        reach_x_(std::min(w_ - 1, nx_ / 2)),
+        space_(options, h_ + reach_y_, w_ + reach_x_),
+        plane_(fft().plane()),
+        product_(fft().spectrum()),
+        sky_(fft().spectrum()),
+        peaks_(static_cast<size_t>(options.scales)),
+        usable_(static_cast<size_t>(options.scales), true),
+        slots_(static_cast<size_t>(options.scales)),
+        psf_store_(static_cast<size_t>(options.scales)) {
     for (const Image& psf : input.psf) {
       psf_spectra_.push_back(fft().spectrum());
       put_centred(fft(), psf, reach_y_, reach_x_, plane_);
@@ -31,7 +43,8 @@ class Multiscale {
     }
     gains_.assign(static_cast<size_t>(options.scales), options.gain);
     for (int scale = 1; scale < options.scales; ++scale) {
-      // The integrated image's PSF after one convolution: its peak says what a component of unit flux looks like at this scale.
+      // The integrated image's PSF after one convolution: its peak says what a component of unit flux looks
+      // like at this scale.
       double peak = 0;
       for (size_t c = 0; c < input.psf.size(); ++c) peak += work_.weights[c] * once_convolved_peak(c, scale);
       if (peak > 1e-6)
@@ -48,10 +61,11 @@ class Multiscale {
     header.start_peak = header.left_peak = scale < 0 ? 0 : weighted(scale);
     // Near the threshold the loop would hop between scales for ever; a countdown ends that.
     int countdown = std::max(8, static_cast<int>(std::ceil(1.5 * options_.scales)));
-    while (scale >= 0 && weighted(scale) > header.threshold && header.iterations < input_.max_iterations && countdown > 0 &&
-           header.count < out_.capacity()) {
+    while (scale >= 0 && weighted(scale) > header.threshold && header.iterations < input_.max_iterations &&
+           countdown > 0 && header.count < out_.capacity()) {
       const float peak = peaks_[static_cast<size_t>(scale)].value;
-      const float wanted = (1 - options_.scale_gain) * peak, floor = header.threshold / scale_weight(options_, scale);
+      const float wanted = (1 - options_.scale_gain) * peak,
+                  floor = header.threshold / scale_weight(options_, scale);
       if (floor > wanted) --countdown;
       const SubMinorResult result = clean_scale(scale, std::max(wanted, floor), wanted);
       if (result.diverged || result.entries.empty()) {
@@ -74,12 +88,15 @@ class Multiscale {
 
  private:
   const Fft2& fft() const { return space_.fft(); }
-  float weighted(int scale) const { return peaks_[static_cast<size_t>(scale)].value * scale_weight(options_, scale); }
+  float weighted(int scale) const {
+    return peaks_[static_cast<size_t>(scale)].value * scale_weight(options_, scale);
+  }
 
   int best_scale() const {
     int best = -1;
     for (int scale = 0; scale < options_.scales; ++scale)
-      if (peaks_[static_cast<size_t>(scale)].found && (best < 0 || weighted(scale) > weighted(best))) best = scale;
+      if (peaks_[static_cast<size_t>(scale)].found && (best < 0 || weighted(scale) > weighted(best)))
+        best = scale;
     return best;
   }
 
@@ -109,13 +126,15 @@ class Multiscale {
         image = plane_.data();
         stride = fft().nx();
       }
-      // Peaks of the margin would be found again by the neighbour; only what stands in the rectangle drives the loop.
+      // Peaks of the margin would be found again by the neighbour; only what stands in the rectangle drives
+      // the loop.
       const Rect& rect = input_.rect;
       const int64_t y0 = rect.y0 - work_.region.y0, x0 = rect.x0 - work_.region.x0;
       for (int64_t y = y0; y < y0 + rect.ny; ++y) {
         const uint16_t* allowed = work_.allowed.data() + y * w_;
         for (int64_t x = x0; x < x0 + rect.nx; ++x) {
-          const float value = image[y * stride + x], size = options_.allow_negative ? std::fabs(value) : value;
+          const float value = image[y * stride + x],
+                      size = options_.allow_negative ? std::fabs(value) : value;
           if (size > peak.value && (allowed[x] >> scale & 1)) {
             peak.value = size;
             peak.found = true;
@@ -140,11 +159,13 @@ class Multiscale {
         float* to = store.data() + c * static_cast<size_t>(ny * nx);
         for (int64_t y = 0; y < ny; ++y)
           for (int64_t x = 0; x < nx; ++x)
-            to[y * nx + x] = plane_[(y - ny / 2 + fft().ny()) % fft().ny() * fft().nx() + (x - nx / 2 + fft().nx()) % fft().nx()];
+            to[y * nx + x] = plane_[(y - ny / 2 + fft().ny()) % fft().ny() * fft().nx() +
+                                    (x - nx / 2 + fft().nx()) % fft().nx()];
       }
     }
     std::vector<Image> views;
-    for (size_t c = 0; c < input_.psf.size(); ++c) views.emplace_back(store.data() + c * static_cast<size_t>(ny * nx), std::array{ny, nx});
+    for (size_t c = 0; c < input_.psf.size(); ++c)
+      views.emplace_back(store.data() + c * static_cast<size_t>(ny * nx), std::array{ny, nx});
     return views;
   }
 
@@ -169,7 +190,8 @@ class Multiscale {
         } else {
           convolve(sky_, scale);
         }
-        for (int64_t y = 0; y < h_; ++y) std::copy_n(plane_.data() + y * fft().nx(), w_, convolved[i].data() + y * w_);
+        for (int64_t y = 0; y < h_; ++y)
+          std::copy_n(plane_.data() + y * fft().nx(), w_, convolved[i].data() + y * w_);
       }
       for (size_t c = 0; c < channels; ++c) job.values.push_back(convolved[c].data());
       job.integrated = convolved.back().data();
@@ -237,9 +259,11 @@ void multiscale(const MinorOptions& options, const MinorInput& input, ComponentL
   Multiscale(options, input, out).run();
 }
 
-int64_t minor_workspace_bytes(const MinorOptions& options, int64_t ny, int64_t nx, const Rect& rect, int channels) {
+int64_t minor_workspace_bytes(const MinorOptions& options, int64_t ny, int64_t nx, const Rect& rect,
+                              int channels) {
   const Rect r = expand(rect, region_margin(options), ny, nx);
-  const int64_t pixels = r.ny * r.nx, plane = fft_plane_bytes(r.ny + std::min(r.ny - 1, ny / 2), r.nx + std::min(r.nx - 1, nx / 2));
+  const int64_t pixels = r.ny * r.nx,
+                plane = fft_plane_bytes(r.ny + std::min(r.ny - 1, ny / 2), r.nx + std::min(r.nx - 1, nx / 2));
   const int64_t work = pixels * (4 * (channels + (channels > 1 ? 1 : 0)) + 2 + 4 * int64_t{options.scales});
   const int64_t list = sub_minor_bytes(r.ny, r.nx, channels);
   if (options.algorithm != Algorithm::multiscale) return work + std::max(list, 3 * plane);

@@ -11,7 +11,8 @@ void automatic_scales(MinorOptions& options, int64_t ny, int64_t nx, int max_sca
   const double limit = 0.5 * static_cast<double>(std::min(ny, nx));
   options.scale_pixels[0] = 0;
   options.scales = 1;
-  for (double scale = 4 * beam; scale < limit && options.scales < std::min(max_scales, kMaxScales); scale *= 2)
+  for (double scale = 4 * beam; scale < limit && options.scales < std::min(max_scales, kMaxScales);
+       scale *= 2)
     options.scale_pixels[static_cast<size_t>(options.scales++)] = static_cast<float>(scale);
 }
 
@@ -19,7 +20,8 @@ float scale_weight(const MinorOptions& options, int scale) {
   const double size = options.scale_pixels[static_cast<size_t>(scale)];
   if (size <= 0) return 1;
   // A kernel of unit sum smooths peaks away, so that large scales need a weight above one.
-  return static_cast<float>(std::pow(double{options.scale_bias}, -std::log2(size / (2.0 * options.beam_pixels))));
+  return static_cast<float>(
+      std::pow(double{options.scale_bias}, -std::log2(size / (2.0 * options.beam_pixels))));
 }
 
 int64_t kernel_radius(const MinorOptions& options, int scale) {
@@ -30,7 +32,8 @@ std::vector<float> scale_kernel(const MinorOptions& options, int scale) {
   const double size = options.scale_pixels[static_cast<size_t>(scale)];
   if (size <= 0) return {1.0f};
   const int64_t radius = kernel_radius(options, scale), n = 2 * radius + 1;
-  // Both shapes are (1 - (r / size)^2) or a Gaussian of sigma = 3/16 size under a Hann window that reaches zero just outside.
+  // Both shapes are (1 - (r / size)^2) or a Gaussian of sigma = 3/16 size under a Hann window that reaches
+  // zero just outside.
   std::vector<double> kernel(static_cast<size_t>(n * n));
   double sum = 0;
   for (int64_t y = 0; y < n; ++y)
@@ -70,24 +73,28 @@ std::vector<Rect> sub_images(const MinorOptions& options, int64_t ny, int64_t nx
 
 Rect expand(const Rect& rect, int64_t margin, int64_t ny, int64_t nx) {
   const int64_t y0 = std::max<int64_t>(0, rect.y0 - margin), x0 = std::max<int64_t>(0, rect.x0 - margin);
-  return {y0, x0, std::min(ny, rect.y0 + rect.ny + margin) - y0, std::min(nx, rect.x0 + rect.nx + margin) - x0};
+  return {y0, x0, std::min(ny, rect.y0 + rect.ny + margin) - y0,
+          std::min(nx, rect.x0 + rect.nx + margin) - x0};
 }
 
 Limits scale_limits(const MinorOptions& options, int scale, int64_t ny, int64_t nx) {
   const auto edge = [&](int64_t n) {
-    return std::max(static_cast<int64_t>(std::llround(static_cast<double>(n) * options.border)), kernel_radius(options, scale));
+    return std::max(static_cast<int64_t>(std::llround(static_cast<double>(n) * options.border)),
+                    kernel_radius(options, scale));
   };
   return {edge(ny), ny - edge(ny), edge(nx), nx - edge(nx)};
 }
 
-std::vector<uint16_t> allowed_scales(const MinorOptions& options, Mask mask, ScaleMask scale_mask, const Rect& region, int64_t ny,
-                                     int64_t nx) {
+std::vector<uint16_t> allowed_scales(const MinorOptions& options, Mask mask, ScaleMask scale_mask,
+                                     const Rect& region, int64_t ny, int64_t nx) {
   std::vector<uint16_t> allowed(static_cast<size_t>(region.ny * region.nx), 0);
   for (int scale = 0; scale < options.scales; ++scale) {
     const Limits limits = scale_limits(options, scale, ny, nx);
     const auto bit = static_cast<uint16_t>(1u << scale);
-    const int64_t x_begin = std::max(limits.x_begin, region.x0), x_end = std::min(limits.x_end, region.x0 + region.nx);
-    for (int64_t y = std::max(limits.y_begin, region.y0); y < std::min(limits.y_end, region.y0 + region.ny); ++y) {
+    const int64_t x_begin = std::max(limits.x_begin, region.x0),
+                  x_end = std::min(limits.x_end, region.x0 + region.nx);
+    for (int64_t y = std::max(limits.y_begin, region.y0); y < std::min(limits.y_end, region.y0 + region.ny);
+         ++y) {
       uint16_t* row = allowed.data() + (y - region.y0) * region.nx - region.x0;
       for (int64_t x = x_begin; x < x_end; ++x) row[x] = static_cast<uint16_t>(row[x] | bit);
     }
@@ -106,7 +113,8 @@ std::vector<uint16_t> allowed_scales(const MinorOptions& options, Mask mask, Sca
   return allowed;
 }
 
-ScaleSpace::ScaleSpace(const MinorOptions& options, int64_t least_ny, int64_t least_nx) : fft_(least_ny, least_nx) {
+ScaleSpace::ScaleSpace(const MinorOptions& options, int64_t least_ny, int64_t least_nx)
+    : fft_(least_ny, least_nx) {
   const Plane plane = fft_.plane();
   const Spectrum spectrum = fft_.spectrum();
   for (int scale = 0; scale < options.scales; ++scale) {
@@ -117,7 +125,8 @@ ScaleSpace::ScaleSpace(const MinorOptions& options, int64_t least_ny, int64_t le
     put_centred(fft_, View<const float, 2>(kernel.data(), {n, n}), r, r, plane);
     fft_.forward(plane, spectrum);
     kernels_.back().resize(static_cast<size_t>(fft_.spectrum_size()));
-    for (size_t i = 0; i < kernels_.back().size(); ++i) kernels_.back()[i] = spectrum[static_cast<int64_t>(i)].real();
+    for (size_t i = 0; i < kernels_.back().size(); ++i)
+      kernels_.back()[i] = spectrum[static_cast<int64_t>(i)].real();
   }
 }
 

@@ -21,14 +21,15 @@ struct Middle {
   int64_t count;
 };
 
-/// The two middle values (equal for odd counts) of |value - centre| (folded) or value over the finite pixels, by a two-pass radix
-/// histogram: exact, no copy of the image. rows(y, buffer) returns row y of the image.
+/// The two middle values (equal for odd counts) of |value - centre| (folded) or value over the finite pixels,
+/// by a two-pass radix histogram: exact, no copy of the image. rows(y, buffer) returns row y of the image.
 template <class Rows>
 Middle middle(int64_t ny, int64_t nx, const Rows& rows, bool folded, float centre) {
   std::vector<float> buffer(static_cast<size_t>(nx));
   std::vector<uint32_t> keys(static_cast<size_t>(nx));
   constexpr size_t kBins = 65536;
-  std::vector<int64_t> high(kBins, 0), low[2] = {std::vector<int64_t>(kBins, 0), std::vector<int64_t>(kBins, 0)};
+  std::vector<int64_t> high(kBins, 0),
+      low[2] = {std::vector<int64_t>(kBins, 0), std::vector<int64_t>(kBins, 0)};
   const auto each = [&](const auto& consume) {
     for (int64_t y = 0; y < ny; ++y) {
       const float* row = rows(y, buffer.data());
@@ -64,7 +65,8 @@ Middle middle(int64_t ny, int64_t nx, const Rows& rows, bool folded, float centr
 
 }  // namespace
 
-void integrate(std::span<const Image> residual, std::span<const float> weights, const Rect& region, float* out) {
+void integrate(std::span<const Image> residual, std::span<const float> weights, const Rect& region,
+               float* out) {
   double sum = 0;
   for (const float weight : weights) sum += weight > 0 ? weight : 0;
   for (int64_t y = 0; y < region.ny; ++y) {
@@ -102,22 +104,24 @@ Peak larger(const Peak& a, const Peak& b) {
   return result;
 }
 
-Peak find_peak(const MinorOptions& options, std::span<const Image> residual, std::span<const float> weights, Mask mask,
-               ScaleMask scale_mask, const Rect& rect) {
+Peak find_peak(const MinorOptions& options, std::span<const Image> residual, std::span<const float> weights,
+               Mask mask, ScaleMask scale_mask, const Rect& rect) {
   const int64_t ny = residual[0].extent(0), nx = residual[0].extent(1);
   Peak peak;
   // The image of one scale, given row by row; region is what the rows are of.
   const auto search = [&](int scale, const Rect& region, const auto& rows) {
     const Limits limits = scale_limits(options, scale, ny, nx);
     const float weight = scale_weight(options, scale);
-    const int64_t x_begin = std::max(limits.x_begin, rect.x0), x_end = std::min(limits.x_end, rect.x0 + rect.nx);
+    const int64_t x_begin = std::max(limits.x_begin, rect.x0),
+                  x_end = std::min(limits.x_end, rect.x0 + rect.nx);
     for (int64_t y = std::max(limits.y_begin, rect.y0); y < std::min(limits.y_end, rect.y0 + rect.ny); ++y) {
       const float* row = rows(y - region.y0) - region.x0;
       const uint8_t* user = mask.data() ? &mask(y, 0) : nullptr;
       const uint16_t* scales = scale_mask.data() ? &scale_mask(y, 0) : nullptr;
       for (int64_t x = x_begin; x < x_end; ++x) {
         const float value = weight * (options.allow_negative ? std::fabs(row[x]) : row[x]);
-        if (!(value > std::min(peak.value, peak.masked_value)) || value > std::numeric_limits<float>::max()) continue;
+        if (!(value > std::min(peak.value, peak.masked_value)) || value > std::numeric_limits<float>::max())
+          continue;
         if (user && !user[x]) continue;
         if (value > peak.value) {
           peak.value = value;
@@ -142,7 +146,8 @@ Peak find_peak(const MinorOptions& options, std::span<const Image> residual, std
     std::vector<float> image(static_cast<size_t>(region.ny * region.nx));
     integrate(residual, weights, region, image.data());
     for (float& value : image) value = std::isfinite(value) ? value : 0.0f;
-    // Centres keep a kernel's radius from the image's edge, and the region has it around rect: circular convolution is enough.
+    // Centres keep a kernel's radius from the image's edge, and the region has it around rect: circular
+    // convolution is enough.
     const ScaleSpace space(options, region.ny, region.nx);
     const Plane plane = space.fft().plane();
     const Spectrum spectrum = space.fft().spectrum(), product = space.fft().spectrum();

@@ -16,12 +16,13 @@
 namespace fringeflow::deconvolve {
 namespace {
 
-constexpr int kUnit = 8;    ///< pixels of a row that are listed together: look-ups are contiguous runs, without gathers
+constexpr int kUnit =
+    8;  ///< pixels of a row that are listed together: look-ups are contiguous runs, without gathers
 constexpr int kBlock = 64;  ///< units between two stored maxima
 
 /// values -= flux x psf over the units of a block. offset[unit] + shift is where a unit's PSF values begin.
-FF_CLONES void subtract(float* __restrict values, const int32_t* __restrict offset, int64_t units, const float* __restrict psf,
-                        float flux) {
+FF_CLONES void subtract(float* __restrict values, const int32_t* __restrict offset, int64_t units,
+                        const float* __restrict psf, float flux) {
   for (int64_t u = 0; u < units; ++u) {
     const float* __restrict from = psf + offset[u];
     float* __restrict to = values + u * kUnit;
@@ -30,8 +31,9 @@ FF_CLONES void subtract(float* __restrict values, const int32_t* __restrict offs
 }
 
 /// The same, and the largest |value| (or value) where allowed (all bits set).
-FF_CLONES float subtract_and_search(float* __restrict values, const int32_t* __restrict offset, const uint32_t* __restrict allowed,
-                                    int64_t units, const float* __restrict psf, float flux, uint32_t sign) {
+FF_CLONES float subtract_and_search(float* __restrict values, const int32_t* __restrict offset,
+                                    const uint32_t* __restrict allowed, int64_t units,
+                                    const float* __restrict psf, float flux, uint32_t sign) {
   float largest[kUnit] = {};
   for (int64_t u = 0; u < units; ++u) {
     const float* __restrict from = psf + offset[u];
@@ -50,14 +52,16 @@ FF_CLONES float subtract_and_search(float* __restrict values, const int32_t* __r
 }
 
 /// to = sum of weight x from.
-FF_CLONES void add_weighted(float* __restrict to, const float* __restrict from, float weight, int64_t n, bool first) {
+FF_CLONES void add_weighted(float* __restrict to, const float* __restrict from, float weight, int64_t n,
+                            bool first) {
   if (first)
     for (int64_t i = 0; i < n; ++i) to[i] = weight * from[i];
   else
     for (int64_t i = 0; i < n; ++i) to[i] += weight * from[i];
 }
 
-FF_CLONES float search(const float* __restrict values, const uint32_t* __restrict allowed, int64_t units, uint32_t sign) {
+FF_CLONES float search(const float* __restrict values, const uint32_t* __restrict allowed, int64_t units,
+                       uint32_t sign) {
   float largest[kUnit] = {};
   for (int64_t i = 0; i < units * kUnit; i += kUnit)
     for (int k = 0; k < kUnit; ++k) {
@@ -69,7 +73,8 @@ FF_CLONES float search(const float* __restrict values, const uint32_t* __restric
   return best;
 }
 
-/// The PSF around its centre as far as the list reaches, [2 h - 1][2 w - 1], zero where the PSF image ends or is NaN.
+/// The PSF around its centre as far as the list reaches, [2 h - 1][2 w - 1], zero where the PSF image ends or
+/// is NaN.
 std::vector<float> psf_box(Image psf, int64_t h, int64_t w) {
   const int64_t ny = psf.extent(0), nx = psf.extent(1), rows = 2 * h - 1, columns = 2 * w - 1;
   std::vector<float> box(static_cast<size_t>(rows * columns), 0.0f);
@@ -112,7 +117,8 @@ std::vector<Unit> list_units(const SubMinor& job) {
 
 int64_t sub_minor_bytes(int64_t h, int64_t w, int channels) {
   const int64_t columns = (w + kUnit - 1) / kUnit * kUnit, pixels = h * columns;
-  const int64_t lists = pixels * (4 * (channels + (channels > 1 ? 1 : 0)) + 4 + 4) + 3 * pixels / kUnit * int64_t{sizeof(Unit)};
+  const int64_t lists =
+      pixels * (4 * (channels + (channels > 1 ? 1 : 0)) + 4 + 4) + 3 * pixels / kUnit * int64_t{sizeof(Unit)};
   const int64_t found = pixels * (int64_t{sizeof(SubMinorResult::Entry)} + 12 * channels);
   return lists + found + 4 * channels * (2 * h - 1) * (2 * columns - 1);
 }
@@ -131,7 +137,8 @@ SubMinorResult sub_minor(const SubMinor& job) {
   }
   const int64_t h = y_max - y_min + 1, w = x_max - x_min + kUnit, stride = 2 * w - 1;
 
-  // Flat lists; pixels of a unit that are outside the region or not allowed take part in the subtraction only.
+  // Flat lists; pixels of a unit that are outside the region or not allowed take part in the subtraction
+  // only.
   std::vector<std::vector<float>> values(channels, std::vector<float>(static_cast<size_t>(n), 0.0f));
   std::vector<float> store(channels > 1 ? static_cast<size_t>(n) : 0, 0.0f);
   std::vector<uint32_t> allowed(static_cast<size_t>(n), 0);
@@ -156,7 +163,8 @@ SubMinorResult sub_minor(const SubMinor& job) {
   };
   if (channels > 1) sum_channels(0, n);
 
-  // Without negative components a value's sign bit is kept, and negative ones lose against the zero that the maximum starts from.
+  // Without negative components a value's sign bit is kept, and negative ones lose against the zero that the
+  // maximum starts from.
   const uint32_t sign = job.allow_negative ? 0x7fffffffu : 0xffffffffu;
   const int64_t blocks = (n_units + kBlock - 1) / kBlock;
   const auto block_units = [&](int64_t b) { return std::min<int64_t>(kBlock, n_units - b * kBlock); };
@@ -211,14 +219,16 @@ SubMinorResult sub_minor(const SubMinor& job) {
       const int64_t first = b * kBlock * kUnit;
       const int32_t* where = offset.data() + b * kBlock;
       if (channels == 1) {
-        largest[static_cast<size_t>(b)] = subtract_and_search(integrated + first, where, allowed.data() + first, block_units(b),
-                                                              psf[0].data() + shift, step[0], sign);
+        largest[static_cast<size_t>(b)] =
+            subtract_and_search(integrated + first, where, allowed.data() + first, block_units(b),
+                                psf[0].data() + shift, step[0], sign);
         continue;
       }
       for (size_t c = 0; c < channels; ++c)
         subtract(values[c].data() + first, where, block_units(b), psf[c].data() + shift, step[c]);
       sum_channels(first, block_units(b) * kUnit);
-      largest[static_cast<size_t>(b)] = search(integrated + first, allowed.data() + first, block_units(b), sign);
+      largest[static_cast<size_t>(b)] =
+          search(integrated + first, allowed.data() + first, block_units(b), sign);
     }
   }
   result.flux.resize(flux.size());

@@ -9,7 +9,7 @@
 namespace fringeflow::restore {
 namespace {
 
-constexpr double kBoxBeams = 10;  ///< width of the fitted box in beams: the main lobe and its surroundings
+constexpr double kBoxBeams = 10;    ///< width of the fitted box in beams: the main lobe and its surroundings
 const double kLn2 = std::log(2.0);  ///< exp(-4 ln 2 r^2 / FWHM^2) is a Gaussian of that width
 
 /// Sum of squared differences in the box, with normal equations if wanted.
@@ -19,11 +19,16 @@ struct Normal {
   Eigen::Vector3d right = Eigen::Vector3d::Zero();
 };
 
-Normal normal(View<const float, 2> psf, int64_t half, const Eigen::Vector3d& p) {
+/// The fitted pixels: [-before, after) around the centre in both directions.
+struct Box {
+  int64_t before, after;
+};
+
+Normal normal(View<const float, 2> psf, const Box& box, const Eigen::Vector3d& p) {
   Normal sum;
   const int64_t ny = psf.extent(0), nx = psf.extent(1), cy = ny / 2, cx = nx / 2;
-  for (int64_t y = std::max<int64_t>(0, cy - half); y < std::min(ny, cy + half); ++y)
-    for (int64_t x = std::max<int64_t>(0, cx - half); x < std::min(nx, cx + half); ++x) {
+  for (int64_t y = std::max<int64_t>(0, cy - box.before); y < std::min(ny, cy + box.after); ++y)
+    for (int64_t x = std::max<int64_t>(0, cx - box.before); x < std::min(nx, cx + box.after); ++x) {
       const double value = psf(y, x);
       if (!std::isfinite(value)) continue;
       const auto dx = static_cast<double>(x - cx), dy = static_cast<double>(y - cy);
@@ -40,12 +45,13 @@ Normal normal(View<const float, 2> psf, int64_t half, const Eigen::Vector3d& p) 
 bool positive(const Eigen::Vector3d& p) { return p[0] > 0 && p[2] > 0 && 4 * p[0] * p[2] > p[1] * p[1]; }
 
 /// Levenberg-Marquardt; a start that is positive definite stays so.
-std::optional<Eigen::Vector3d> fit_box(View<const float, 2> psf, int64_t half, Eigen::Vector3d p, bool circular) {
+std::optional<Eigen::Vector3d> fit_box(View<const float, 2> psf, const Box& box, Eigen::Vector3d p,
+                                       bool circular) {
   double damping = 1e-3;
   // With a circular beam (a, 0, a) the step is the one of the sum of both columns.
   Eigen::Matrix<double, 3, Eigen::Dynamic> basis = Eigen::Matrix3d::Identity();
   if (circular) basis = Eigen::Vector3d(1, 0, 1);
-  Normal current = normal(psf, half, p);
+  Normal current = normal(psf, box, p);
   for (int iteration = 0; iteration < 200; ++iteration) {
     Eigen::MatrixXd matrix = basis.transpose() * current.matrix * basis;
     const Eigen::VectorXd right = basis.transpose() * current.right;
@@ -57,7 +63,7 @@ std::optional<Eigen::Vector3d> fit_box(View<const float, 2> psf, int64_t half, E
     const Eigen::Vector3d next = p + step;
     const bool small = step.norm() < 1e-9 * p.norm();
     if (next.allFinite() && positive(next)) {
-      const Normal trial = normal(psf, half, next);
+      const Normal trial = normal(psf, box, next);
       if (trial.cost <= current.cost) {
         p = next;
         current = trial;
@@ -94,7 +100,8 @@ Quadratic quadratic(const Beam& beam) {
   const double minor = 4 * kLn2 / (beam.minor_pixels * beam.minor_pixels);
   // Unit vector of the major axis in pixels: north is +y, east is -x.
   const double ux = -std::sin(beam.angle_rad), uy = std::cos(beam.angle_rad);
-  return {major * ux * ux + minor * uy * uy, 2 * (major - minor) * ux * uy, major * uy * uy + minor * ux * ux};
+  return {major * ux * ux + minor * uy * uy, 2 * (major - minor) * ux * uy,
+          major * uy * uy + minor * ux * ux};
 }
 
 std::optional<Beam> beam_of(const Quadratic& form) {
@@ -105,14 +112,14 @@ std::optional<Beam> beam_of(const Quadratic& form) {
     // With the major axis at t from +x to +y: c - a = 2 spread cos 2t, b = -2 spread sin 2t.
     const double from_x = 0.5 * std::atan2(-form.b, form.c - form.a);
     double angle = std::atan2(-std::cos(from_x), std::sin(from_x));
-    while (angle > kPi / 2) angle -= kPi;
-    while (angle <= -kPi / 2) angle += kPi;
+    if (angle < 0) angle += kPi;
+    if (angle >= kPi) angle -= kPi;
     beam.angle_rad = angle;
   }
   return beam;
 }
 
-std::optional<Beam> fit_beam(View<const float, 2> psf, double theoretical_pixels, bool circular) {
+std::optional<Beam> fit_beam(View<const float, 2> psf, double theoretical_pixels, bool circular, FitBox box) {
   const int64_t ny = psf.extent(0), nx = psf.extent(1);
   if (ny < 4 || nx < 4 || !(psf(ny / 2, nx / 2) > 0.1f)) return std::nullopt;
   double start = theoretical_pixels > 0 ? theoretical_pixels : half_maximum_width(psf);
@@ -121,17 +128,21 @@ std::optional<Beam> fit_beam(View<const float, 2> psf, double theoretical_pixels
   std::optional<Beam> beam;
   int64_t last = 0;
   for (int round = 0; round < 10; ++round) {
-    const int64_t half = std::clamp<int64_t>(static_cast<int64_t>(std::ceil(0.5 * kBoxBeams * width)), 5, std::max(ny, nx) / 2);
+    const int64_t half = std::clamp<int64_t>(static_cast<int64_t>(std::ceil(0.5 * kBoxBeams * width)), 5,
+                                             std::max(ny, nx) / 2);
     if (half == last) break;
     last = half;
     const Quadratic from = quadratic(beam ? *beam : Beam{start, start, 0});
-    const auto fitted = fit_box(psf, half, {from.a, from.b, from.c}, circular);
-    if (!fitted) return beam;
+    const auto fitted =
+        fit_box(psf, {box == FitBox::whole ? half : 0, half}, {from.a, from.b, from.c}, circular);
+    if (!fitted) break;
     const auto found = beam_of({(*fitted)[0], (*fitted)[1], (*fitted)[2]});
-    if (!found || found->major_pixels > 2 * static_cast<double>(std::max(ny, nx))) return beam;
+    if (!found || found->major_pixels > 2 * static_cast<double>(std::max(ny, nx))) break;
     beam = found;
     width = std::max(width, beam->major_pixels);
   }
+  // Where one quadrant does not hold a Gaussian (very elongated or undersampled lobes) all four may.
+  if (!beam && box == FitBox::quadrant) return fit_beam(psf, theoretical_pixels, circular, FitBox::whole);
   return beam;
 }
 

@@ -10,7 +10,8 @@ void fit_beam_body(const runtime::BodyContext& context) {
   const auto& args = context.arguments<FitBeamArgs>();
   auto& block = *context[0].as<BeamBlock>();
   block = BeamBlock{};
-  if (const auto beam = fit_beam(View<const float, 2>(context[1].as<const float>(), {args.ny, args.nx}), args.theoretical_pixels))
+  if (const auto beam = fit_beam(View<const float, 2>(context[1].as<const float>(), {args.ny, args.nx}),
+                                 args.theoretical_pixels))
     block = {1, *beam};
 }
 
@@ -18,7 +19,8 @@ void restore_body(const runtime::BodyContext& context) {
   const auto& args = context.arguments<RestoreArgs>();
   const std::array<int64_t, 2> shape{args.ny, args.nx};
   const View<float, 2> out(context[0].as<float>(), shape);
-  const View<const float, 2> model(context[1].as<const float>(), shape), residual(context[2].as<const float>(), shape);
+  const View<const float, 2> model(context[1].as<const float>(), shape),
+      residual(context[2].as<const float>(), shape);
   const auto& block = *context[3].as<const BeamBlock>();
   if (block.known != 0)
     restore(model, residual, block.beam, out);

@@ -34,12 +34,13 @@ std::vector<float> stamp(const Beam& beam, int64_t r) {
 }  // namespace
 
 int64_t restore_workspace_bytes(const Beam& beam, int64_t ny, int64_t nx) {
-  const int64_t r = std::min(stamp_radius(beam), std::max(ny, nx)), h = std::min(ny, kTile), w = std::min(nx, kTile);
+  const int64_t r = std::min(stamp_radius(beam), std::max(ny, nx)), h = std::min(ny, kTile),
+                w = std::min(nx, kTile);
   return (2 * r + 1) * (2 * r + 1) * 4 + h * w * 4 + 4 * deconvolve::fft_plane_bytes(h + 2 * r, w + 2 * r);
 }
 
-void restore_tile(View<const float, 2> model, View<const float, 2> residual, const Beam& beam, int64_t y0, int64_t x0, int64_t ny,
-                  int64_t nx, View<float, 2> out) {
+void restore_tile(View<const float, 2> model, View<const float, 2> residual, const Beam& beam, int64_t y0,
+                  int64_t x0, int64_t ny, int64_t nx, View<float, 2> out) {
   const int64_t rows = model.extent(0), columns = model.extent(1);
   const int64_t r = std::min(stamp_radius(beam), std::max(rows, columns)), n = 2 * r + 1;
   // Everything within a stamp's radius of the tile contributes.
@@ -83,13 +84,16 @@ void restore_tile(View<const float, 2> model, View<const float, 2> residual, con
       a[i] = {re * norm, im * norm};
     }
     fft.inverse(a, plane);
-    for (int64_t y = 0; y < ny; ++y) std::copy_n(plane.data() + (y + r) * fft.nx() + r, nx, sum.data() + y * nx);
+    for (int64_t y = 0; y < ny; ++y)
+      std::copy_n(plane.data() + (y + r) * fft.nx() + r, nx, sum.data() + y * nx);
   }
   for (int64_t y = 0; y < ny; ++y)
-    for (int64_t x = 0; x < nx; ++x) out(y0 + y, x0 + x) = residual(y0 + y, x0 + x) + sum[static_cast<size_t>(y * nx + x)];
+    for (int64_t x = 0; x < nx; ++x)
+      out(y0 + y, x0 + x) = residual(y0 + y, x0 + x) + sum[static_cast<size_t>(y * nx + x)];
 }
 
-void restore(View<const float, 2> model, View<const float, 2> residual, const Beam& beam, View<float, 2> out) {
+void restore(View<const float, 2> model, View<const float, 2> residual, const Beam& beam,
+             View<float, 2> out) {
   const int64_t ny = out.extent(0), nx = out.extent(1);
   for (int64_t y = 0; y < ny; y += kTile)
     for (int64_t x = 0; x < nx; x += kTile)

@@ -20,7 +20,8 @@ struct FitBeamArgs {
 };
 const runtime::CodeletDef& fit_beam_codelet();
 
-/// Buffers: image (write), model (read), residual (read), beam block (read). Without a beam the image is the residual.
+/// Buffers: image (write), model (read), residual (read), beam block (read). Without a beam the image is the
+/// residual.
 struct RestoreArgs {
   int64_t nx = 0, ny = 0;
 };

@@ -7,12 +7,9 @@
 #include <cstdio>
 
 #include "apps/commands.hpp"
+#include "fringeflow_version.hpp"
 #include "graphs/schema/suggest.hpp"
 #include "io/error.hpp"
-
-#ifndef FRINGEFLOW_VERSION
-#define FRINGEFLOW_VERSION "development"
-#endif
 
 namespace fringeflow::apps {
 namespace {
@@ -72,7 +69,7 @@ void check_command_name(const CLI::App& app, int argc, char** argv) {
 
 int run(int argc, char** argv) {
   CLI::App app{"Fringeflow: radio interferometry as task graphs", "fringeflow"};
-  app.set_version_flag("--version", std::string("fringeflow ") + FRINGEFLOW_VERSION);
+  app.set_version_flag("--version", "fringeflow " FRINGEFLOW_VERSION " (" FRINGEFLOW_GIT ")");
   app.allow_extras();
   app.require_subcommand(0, 1);
   app.get_formatter()->column_width(44);

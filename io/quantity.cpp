@@ -276,8 +276,12 @@ UvRange parse_uv_range(std::string_view text) {
 Range parse_integer_range(std::string_view text) {
   const Ends ends = split_range(text);
   Range range;
-  if (!ends.begin.empty()) range.begin = static_cast<double>(parse_integer(ends.begin));
-  if (!ends.end.empty()) range.end = static_cast<double>(parse_integer(ends.end));
+  if (!ends.is_range) {
+    range.begin = range.end = static_cast<double>(parse_integer(text));
+  } else {
+    if (!ends.begin.empty()) range.begin = static_cast<double>(parse_integer(ends.begin));
+    if (!ends.end.empty()) range.end = static_cast<double>(parse_integer(ends.end));
+  }
   if (range.begin.value_or(0) < 0 || range.end.value_or(0) < 0) fail(text, "has a negative end");
   check_order(text, range);
   return range;

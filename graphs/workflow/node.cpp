@@ -5,6 +5,7 @@
 #include <yaml-cpp/eventhandler.h>
 #include <yaml-cpp/yaml.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 #include <map>
@@ -106,6 +107,8 @@ class TreeBuilder : public YAML::EventHandler {
       level.key = std::move(node);
       level.has_key = true;
     } else {
+      if (node.kind == Node::Kind::null)
+        node.place = level.key.place;  // yaml-cpp puts nothing where the next thing begins
       level.node.entries.push_back({level.key.text, level.key.place, std::move(node)});
       level.has_key = false;
     }
@@ -118,26 +121,23 @@ class TreeBuilder : public YAML::EventHandler {
   std::size_t count_ = 0;
 };
 
-/// Whether a word can stand without quotes in flow style and reads back as itself.
+/// Whether a word can stand without quotes in flow style and reads back as itself. Careful rather than
+/// complete.
 bool plain(const std::string& text) {
   if (text.empty() || text == "~" || text == "null" || text == "Null" || text == "NULL") return false;
-  constexpr std::string_view kFirst = "-?:,[]{}#&*!|>'\"%@` ";
-  if (kFirst.find(text[0]) != std::string_view::npos) {
-    // A leading minus is fine before a digit.
-    if (!(text[0] == '-' && text.size() > 1 && text[1] >= '0' && text[1] <= '9')) return false;
-  }
-  if (text.back() == ' ' || text.back() == ':') return false;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    const auto c = static_cast<unsigned char>(text[i]);
-    if (c < 0x20 || c >= 0x7f || std::string_view(",[]{}\"'").find(text[i]) != std::string_view::npos)
-      return false;
-    if (text[i] == '#' && text[i - 1] == ' ') return false;
-    // In flow style, yaml-cpp ends a plain word at a colon before a separator.
-    if (text[i] == ':' && i + 1 < text.size() &&
-        std::string_view(" ?").find(text[i + 1]) != std::string_view::npos)
-      return false;
-  }
-  return true;
+  const auto is_word = [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
+           c == '.' || c == '/';
+  };
+  const auto is_inner = [&](char c) {
+    return is_word(c) || std::string_view("+-~$=:@ ").find(c) != std::string_view::npos;
+  };
+  const bool sign = text[0] == '-' && text.size() > 1 && is_word(text[1]);
+  if (!is_word(text[0]) && text[0] != '$' && !sign) return false;
+  if (!is_word(text.back()) && text.back() != '~') return false;
+  // A colon before a space begins a value.
+  return std::all_of(text.begin(), text.end(), is_inner) && text.find(": ") == std::string::npos &&
+         !text.starts_with("...");
 }
 
 std::string quoted(const std::string& text) {

@@ -214,7 +214,7 @@ int64_t fft_scratch_scalars(const FacetPlan& plan) {
   constexpr int64_t kElement = 2 * gridder::kLanes<T>;
   const gridder::Facet& facet = plan.facet;
   const int64_t rows =
-      gridder::kSlabPlanes * facet.nv * kElement + transform_plan<T>(facet.nv)->scratch_scalars();
+      gridder::kSlabPlanes * (facet.nv + kPlanePadding) * kElement + transform_plan<T>(facet.nv)->scratch_scalars();
   const int64_t columns = (facet.nu + facet.nx) * kElement + transform_plan<T>(facet.nu)->scratch_scalars();
   return std::max(rows, columns);
 }

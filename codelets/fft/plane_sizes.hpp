@@ -14,6 +14,9 @@ inline int64_t buffer_planes(const FacetPlan& plan) {
   return std::min<int64_t>(plan.facet.planes, gridder::kSlabPlanes);
 }
 
+/// Rows between the planes of a u-block in the scratch, beyond the transform's length.
+inline constexpr int64_t kPlanePadding = 3;
+
 /// Cells along u over all strips.
 template <class T>
 int64_t box_cells(const FacetPlan& plan) {

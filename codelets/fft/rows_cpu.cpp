@@ -14,6 +14,7 @@
 #include "codelets/fft/fft.hpp"
 #include "codelets/fft/plane-inl.hpp"
 #include "codelets/fft/plane_sizes.hpp"
+#include "hwy/cache_control.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace fringeflow::fft {
@@ -106,13 +107,69 @@ class BlockTiles {
   TileColumn<T> lower_, own_;
 };
 
-/// One cell's scalars [column, column + N) of a lane, summed over the parts.
-template <class T, class D>
-HWY_INLINE hn::Vec<D> SumParts(D d, const TilePart<T>* parts, int count, ptrdiff_t offset, int lane) {
-  auto sum = hn::Zero(d);
-  for (int i = 0; i < count; ++i)
-    if (lane < parts[i].lanes) sum = hn::Add(sum, hn::Load(d, parts[i].at + offset));
-  return sum;
+/// Scalars from one plane's u-block in the scratch to the next. Not a multiple of 4 kB, or the planes' stores
+/// of a cell would compete for one set of the first-level cache.
+template <class T>
+HWY_INLINE ptrdiff_t PlaneStride(const Facet& facet) {
+  return (facet.nv + kPlanePadding) * kRow<T>;
+}
+
+/// Stores what is read much later, past the caches where a vector is a whole line of them.
+template <class T>
+HWY_INLINE void StorePast(hn::Vec<Wide<T>> value, Wide<T> d, T* to) {
+  if constexpr (hn::MaxLanes(Wide<T>()) == size_t(kLanes<T>)) {
+    hn::Stream(value, d, to);
+  } else {
+    hn::Store(value, d, to);
+  }
+}
+
+/// sums[lane][16] = cells of the first kParts of `parts`, in their order, for lanes [begin, end).
+template <int kParts, class T>
+HWY_INLINE void SumLanes(const TilePart<T>* parts, ptrdiff_t lane_stride, int begin, int end, T* sums) {
+  const Wide<T> d;
+  for (int lane = begin; lane < end; ++lane)
+    for (ptrdiff_t i = 0; i < kCell; i += ptrdiff_t(hn::Lanes(d))) {
+      auto sum = hn::Zero(d);
+      for (int part = 0; part < kParts; ++part) {
+        const auto value = hn::Load(d, parts[part].at + lane * lane_stride + i);
+        sum = part == 0 ? value : hn::Add(sum, value);
+      }
+      hn::Store(sum, d, sums + lane * kCell + i);
+    }
+}
+template <class T>
+HWY_INLINE void SumLanes(const TilePart<T>* parts, int count, ptrdiff_t lane_stride, int begin, int end,
+                         T* sums) {
+  switch (count) {
+    case 0:
+      return SumLanes<0>(parts, lane_stride, begin, end, sums);
+    case 1:
+      return SumLanes<1>(parts, lane_stride, begin, end, sums);
+    case 2:
+      return SumLanes<2>(parts, lane_stride, begin, end, sums);
+    case 3:
+      return SumLanes<3>(parts, lane_stride, begin, end, sums);
+    default:
+      return SumLanes<4>(parts, lane_stride, begin, end, sums);
+  }
+}
+
+/// Transposes the cells of a u-block, [lane][re, im][plane] with lanes `stride` apart, to each plane's
+/// element.
+template <bool kAdd, class T>
+HWY_INLINE void SpreadCell(const T* cells, ptrdiff_t stride, int64_t planes, T* to, ptrdiff_t plane_stride) {
+  for (int half = 0; half < int(kCell); half += kLanes<T>) {
+    Transpose<T>([&](Wide<T> d, int lane, int column)
+                     HWY_ATTR { return hn::Load(d, cells + lane * stride + half + column); },
+                 [&](Wide<T> d, hn::Vec<Wide<T>> value, int scalar, int lane) HWY_ATTR {
+                   // Scalar s of the cells belongs to plane s % 8 and part s / 8.
+                   const int plane = (half + scalar) % kSlabPlanes, part = (half + scalar) / kSlabPlanes;
+                   if (plane >= planes) return;
+                   T* element = to + plane * plane_stride + part * kLanes<T> + lane;
+                   hn::Store(kAdd ? hn::Add(hn::Load(d, element), value) : value, d, element);
+                 });
+  }
 }
 
 /// Gathers a u-block: planes[plane] of `length` rows each get every element written, cells folded onto the
@@ -123,8 +180,9 @@ HWY_INLINE bool GatherBlock(const Facet& facet, const BlockTiles<T>& tiles, int6
   const Wide<T> d;
   const ptrdiff_t step = ptrdiff_t(hn::Lanes(d));
   const int64_t box = facet.tiles_v * kTile + facet.support - 1;
-  const ptrdiff_t plane_stride = facet.nv * kRow<T>;
+  const ptrdiff_t plane_stride = PlaneStride<T>(facet);
   TilePart<T> parts[4];
+  alignas(64) T sums[kLanes<T> * kCell];
   bool any = false;
   for (int64_t v = 0; v < box && !any; v += v % kTile == 0 ? facet.support - 1 : kTile - v % kTile)
     any = tiles.parts(v, true, parts) > 0;
@@ -137,6 +195,11 @@ HWY_INLINE bool GatherBlock(const Facet& facet, const BlockTiles<T>& tiles, int6
     const int64_t end =
         std::min(box, v - local + (local < facet.support - 1 ? facet.support - 1 : int64_t{kTile}));
     const int count = tiles.parts(v, true, parts);
+    // The lower tile column's parts come first and hold the first halo_lanes lanes only.
+    int lower = 0;
+    while (lower < count && parts[lower].lanes < kLanes<T>) ++lower;
+    const int halo_lanes = lower > 0 ? parts[0].lanes : 0;
+    const bool plain = count == 1 && lower == 0;
     for (; v < end; ++v) {
       T* to = x + at * kRow<T>;
       const bool add = v >= facet.nv;
@@ -146,18 +209,27 @@ HWY_INLINE bool GatherBlock(const Facet& facet, const BlockTiles<T>& tiles, int6
             for (ptrdiff_t i = 0; i < kRow<T>; i += step)
               hn::Store(hn::Zero(d), d, to + plane * plane_stride + i);
       } else {
-        // A cell is [re, im][plane]: transposed, scalar s of the cells goes to plane s % 8, part s / 8.
-        for (int half = 0; half < int(kCell); half += kLanes<T>) {
-          Transpose<T>(
-              [&](Wide<T> tag, int lane, int column) HWY_ATTR {
-                return SumParts(tag, parts, count, lane * tiles.lane_stride() + half + column, lane);
-              },
-              [&](Wide<T> tag, hn::Vec<Wide<T>> value, int scalar, int lane) HWY_ATTR {
-                const int plane = (half + scalar) % kSlabPlanes, part = (half + scalar) / kSlabPlanes;
-                if (plane >= planes) return;
-                T* element = to + plane * plane_stride + part * kLanes<T> + lane;
-                hn::Store(add ? hn::Add(hn::Load(tag, element), value) : value, tag, element);
-              });
+        const T* cells = sums;
+        ptrdiff_t stride = kCell;
+        if (plain) {
+          cells = parts[0].at;
+          stride = tiles.lane_stride();
+        } else {
+          SumLanes(parts, count, tiles.lane_stride(), 0, halo_lanes, sums);
+          SumLanes(parts + lower, count - lower, tiles.lane_stride(), halo_lanes, kLanes<T>, sums);
+        }
+        // The next tiles, 32 cells ahead, into the second-level cache: too many streams for the hardware.
+        for (int i = 0; i < count; ++i)
+          for (int lane = 0; lane < parts[i].lanes; ++lane)
+            for (ptrdiff_t line = 0; line < kCell; line += kLanes<T>)
+              __builtin_prefetch(parts[i].at + facet.tile_scalars() + lane * tiles.lane_stride() + line, 0,
+                                 2);
+        if (add) {
+          SpreadCell<true>(cells, stride, planes, to, plane_stride);
+        } else if (planes == kSlabPlanes) {
+          SpreadCell<false>(cells, stride, kSlabPlanes, to, plane_stride);
+        } else {
+          SpreadCell<false>(cells, stride, planes, to, plane_stride);
         }
         for (int i = 0; i < count; ++i) parts[i].at += kCell;
       }
@@ -181,7 +253,7 @@ HWY_INLINE void RowsToSky(const FacetPlan& plan, const TransformPlan<T>& transfo
   const int64_t planes = std::min<int64_t>(kSlabPlanes, facet.planes - slab * kSlabPlanes);
   const int64_t cells = strip_cells<T>(plan, strip), blocks = y_blocks<T>(plan);
   const int64_t u_first = int64_t{plan.tiles.strip_begin[size_t(strip)]} * kTile;
-  const ptrdiff_t plane_stride = facet.nv * kRow<T>;
+  const ptrdiff_t plane_stride = PlaneStride<T>(facet);
   T* fft_scratch = scratch + kSlabPlanes * plane_stride;
   T* filled = rows + slab_rows_flags_offset<T>(plan, strip);
   alignas(64) const T zero_row[kLanes<T>] = {};
@@ -207,10 +279,11 @@ HWY_INLINE void RowsToSky(const FacetPlan& plan, const TransformPlan<T>& transfo
                 return hn::Load(tag, (from[lane] != nullptr ? from[lane] + part : zero_row) + column);
               },
               [&](Wide<T> tag, hn::Vec<Wide<T>> value, int u_lane, int lane)
-                  HWY_ATTR { hn::Store(value, tag, to + u_lane * kRow<T> + part + lane); });
+                  HWY_ATTR { StorePast(value, tag, to + u_lane * kRow<T> + part + lane); });
       }
     }
   }
+  hwy::FlushStream();
 }
 
 /// Writes a transformed u-block to every tile that stores its cells.
@@ -218,7 +291,7 @@ template <class T>
 HWY_INLINE void ScatterBlock(const Facet& facet, const BlockTiles<T>& tiles, int64_t planes,
                              const TransformPlan<T>& transform, const T* x) {
   const int64_t box = facet.tiles_v * kTile + facet.support - 1;
-  const ptrdiff_t plane_stride = facet.nv * kRow<T>;
+  const ptrdiff_t plane_stride = PlaneStride<T>(facet);
   alignas(64) const T zero_row[kLanes<T>] = {};
   int64_t at = Modulo(facet.v_begin, facet.nv);
   for (int64_t v = 0; v < box;) {
@@ -262,7 +335,7 @@ HWY_INLINE void RowsToGrid(const FacetPlan& plan, const TransformPlan<T>& transf
   const int64_t cells = box_cells<T>(plan);
   const int64_t u_begin = int64_t{plan.tiles.strip_begin[size_t(strip)]} * kTile;
   const int64_t u_end = int64_t{plan.tiles.strip_begin[size_t(strip) + 1]} * kTile + facet.support - 1;
-  const ptrdiff_t plane_stride = facet.nv * kRow<T>;
+  const ptrdiff_t plane_stride = PlaneStride<T>(facet);
   T* fft_scratch = scratch + kSlabPlanes * plane_stride;
   for (int64_t u = u_begin; u < u_end; u += kLanes<T>) {
     // The strip's own tiles only: what lies below it is written by the previous strip.

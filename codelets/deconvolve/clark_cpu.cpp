@@ -9,7 +9,8 @@ namespace {
 
 constexpr float kListFraction =
     0.9f;                        ///< pixels below the threshold that may still rise above it are listed too
-constexpr int kFinalPasses = 4;  ///< at most so many lists in the last cycle of a stage
+constexpr float kDeep = 6.0f;    ///< a last threshold this many times below the peak needs more than one list
+constexpr int kDeepPasses = 8;   ///< at most so many
 constexpr int64_t kMargin = 64;  ///< pixels around a sub-image that are cleaned with it and then dropped
 
 /// Seconds of a direct subtraction of n components and of one by transforms, in arbitrary but fixed units.
@@ -155,10 +156,15 @@ void clark(const MinorOptions& options, const MinorInput& input, ComponentList o
   const Rect& r = work.region;
   header.start_peak = header.left_peak = allowed_peak(options, work, input.rect);
   const bool hogbom = options.algorithm == Algorithm::hogbom;
+  // Pixels that were not listed rise as sidelobes of others go away. Between cycles that does not matter, the
+  // exact residual comes next; nor after a small step. One long step to the end (major gain 1) needs fresh
+  // lists from the subtracted residual.
+  const int passes =
+      input.is_final && !hogbom && header.start_peak > kDeep * header.threshold ? kDeepPasses : 1;
   std::vector<int32_t> slots;
   for (int pass = 0; header.left_peak > header.threshold && header.iterations < input.max_iterations;
        ++pass) {
-    if (pass == (input.is_final ? kFinalPasses : 1)) break;
+    if (pass == passes) break;
     SubMinor job;
     job.h = r.ny;
     job.w = r.nx;
@@ -185,9 +191,7 @@ void clark(const MinorOptions& options, const MinorInput& input, ComponentList o
       header.flags |= kFull;
       break;
     }
-    // The list never saw the other pixels. Between cycles that does not matter: the exact residual comes
-    // next.
-    if (hogbom || !input.is_final || result.left > header.threshold) break;
+    if (passes == 1 || result.left > header.threshold) break;
     subtract_components(work, input.psf, result);
     header.left_peak = allowed_peak(options, work, input.rect);
   }

@@ -150,7 +150,7 @@ struct MinorInput {
   Mask mask;
   ScaleMask scale_mask;  ///< used when masked
   bool masked = false;
-  bool is_final = false;  ///< the threshold is the last one: look again at the whole residual before ending
+  bool is_final = false;  ///< the threshold is the stage's last one
   Rect rect;              ///< components' centres lie in here
   float threshold = 0;    ///< Jy/beam (weighted peak for multiscale)
   int64_t max_iterations = 0;

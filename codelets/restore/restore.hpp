@@ -38,7 +38,7 @@ enum class FitBox : int32_t {
   quadrant,  ///< pixels x >= nx / 2, y >= ny / 2 only. What WSClean 3.1 fits (measured: equal to 1e-4 on six
              ///< real PSFs); the default, because images are compared by their beams. A PSF is symmetric, yet
              ///< the other two quadrants can differ from these.
-  whole  ///< all pixels of the box
+  whole      ///< all pixels of the box
 };
 
 /// Fits the main lobe of a PSF [y][x] whose peak (ny / 2, nx / 2) is 1. The box is ten beams wide and grows

@@ -207,6 +207,22 @@ TEST(Minor, HogbomIsPlainHogbomAndClarkIsClose) {
   EXPECT_LT(scene.largest_residual(), 0.06f);
 }
 
+/// One long step to the end (major gain 1): fresh lists, through transforms once there are many components.
+TEST(Minor, DeepStepsLookAgain) {
+  Scene scene(128, 144);
+  std::mt19937 random(2);
+  for (int i = 0; i < 150; ++i)
+    scene.sky[0][scene.at(static_cast<int64_t>(random() % 128), static_cast<int64_t>(random() % 144))] =
+        0.1f + static_cast<float>(random() % 100) / 100;
+  scene.update();
+  const ComponentList list = scene.minor(0.01f);
+  EXPECT_GT(list.header().count, 300);
+  EXPECT_TRUE(list.header().flags & kReached);
+  scene.apply(list);
+  scene.update();
+  EXPECT_LT(scene.largest_residual(), 0.0102f);
+}
+
 TEST(Minor, StopsAtIterationsAndCapacityAndMask) {
   Scene scene(64, 64);
   scene.sky[0][scene.at(20, 20)] = 2.0f;
@@ -392,61 +408,6 @@ TEST(Multiscale, RecoversAnExtendedSource) {
   }
 }
 
-TEST(Components, MergedAndSorted) {
-  std::vector<char> memory(static_cast<size_t>(ComponentList::bytes(4, 2)));
-  const ComponentList list(memory.data(), static_cast<int64_t>(memory.size()), 2);
-  EXPECT_EQ(list.capacity(), 4);
-  list.clear();
-  const int32_t positions[3][3] = {{5, 6, 1}, {2, 3, 0}, {5, 6, 1}};
-  for (int i = 0; i < 3; ++i) {
-    std::copy_n(positions[i], 3, list.position(i));
-    list.flux(i)[0] = 1.0f;
-    list.flux(i)[1] = static_cast<float>(i);
-    ++list.header().count;
-  }
-  std::vector<Component> components;
-  append_components(components, list);
-  const auto merged = merge_components(std::move(components));
-  ASSERT_EQ(merged.size(), 2u);
-  EXPECT_EQ(merged[0].y, 2);
-  EXPECT_EQ(merged[1].flux, (std::vector<float>{2.0f, 2.0f}));
-}
-
-TEST(Statistics, MedianAndDeviationAsBySorting) {
-  std::mt19937 random(7);
-  std::normal_distribution<float> normal(0.3f, 2.0f);
-  for (const int64_t n : {1, 2, 31, 200, 1001}) {
-    Pixels a(static_cast<size_t>(3 * n)), b(a.size());
-    for (size_t i = 0; i < a.size(); ++i) {
-      a[i] = i % 17 == 16 ? kNan : normal(random);
-      b[i] = i % 23 == 22 ? std::numeric_limits<float>::infinity() : normal(random);
-    }
-    const auto sorted = [](std::vector<double> values) {
-      std::sort(values.begin(), values.end());
-      return 0.5 * (values[(values.size() - 1) / 2] + values[values.size() / 2]);
-    };
-    const std::vector<Image> one{{a.data(), {3, n}}}, two{{a.data(), {3, n}}, {b.data(), {3, n}}};
-    const Pixels weight{1}, weights{1, 3};
-    for (int images = 1; images < 3; ++images) {
-      std::vector<double> values, deviations;
-      for (size_t i = 0; i < a.size(); ++i) {
-        const double value = images == 1 ? a[i] : 0.25f * a[i] + 0.75f * b[i];
-        if (std::isfinite(value)) values.push_back(value);
-      }
-      const double median = sorted(values);
-      for (const double value : values) deviations.push_back(std::fabs(value - median));
-      const Robust robust = robust_statistics(images == 1 ? one : two, images == 1 ? weight : weights);
-      EXPECT_NEAR(robust.median, median, 1e-6);
-      EXPECT_NEAR(robust.sigma, 1.4826 * sorted(deviations), 1e-6);
-      EXPECT_EQ(robust.finite, static_cast<int64_t>(values.size()));
-    }
-  }
-  const Pixels blank(12, kNan), weight{1};
-  const std::vector<Image> image{{blank.data(), {3, 4}}};
-  EXPECT_EQ(robust_statistics(image, weight).finite, 0);
-  EXPECT_EQ(find_peak({}, image, weight, {}, {}, {0, 0, 3, 4}).value, 0.0f);
-}
-
 TEST(Statistics, PeakAndFarSidelobe) {
   Scene scene(50, 60);
   scene.residual[0][scene.at(10, 20)] = -5.0f;
@@ -474,129 +435,6 @@ TEST(Statistics, PeakAndFarSidelobe) {
   EXPECT_FLOAT_EQ(far_sidelobe(image, 5, 5), 0.3f);
   EXPECT_FLOAT_EQ(far_sidelobe(image, 5, 12), 0.2f);
   EXPECT_FLOAT_EQ(far_sidelobe(image, 12, 12), 0.0f);
-}
-
-TEST(SubImages, CoverTheImageOnce) {
-  for (const auto& [ny, nx] :
-       {std::pair<int64_t, int64_t>{512, 2048}, {2050, 1000}, {4096, 4096}, {8192, 3001}}) {
-    const auto rects = sub_images({}, ny, nx);
-    int64_t area = 0;
-    for (const Rect& rect : rects) {
-      area += rect.ny * rect.nx;
-      EXPECT_GE(rect.y0, 0);
-      EXPECT_LE(rect.x0 + rect.nx, nx);
-      EXPECT_LE(rect.nx, 2048);
-    }
-    EXPECT_EQ(area, ny * nx);
-    EXPECT_EQ(rects.size() == 1, ny <= 2048 && nx <= 2048);
-  }
-}
-
-TEST(Decide, FromTheFirstCycleToTheThreshold) {
-  LoopOptions options;
-  options.threshold_jy = 0.5;
-  options.max_iterations = 1000;
-  LoopState state;
-  const Robust robust{0, 0.01, 100};
-  Decision decision = decide(options, state, robust, {10, 0, 0, 0, 0});
-  EXPECT_TRUE(decision.clean);
-  EXPECT_NEAR(decision.threshold, 2, 1e-12);
-  EXPECT_FALSE(decision.is_final);
-  EXPECT_EQ(decision.max_iterations, 1000);
-  ComponentHeader header;
-  header.count = 3;
-  header.iterations = 30;
-  header.flags = kReached;
-  absorb(options, state, {&header, 1});
-  EXPECT_EQ(state.iterations, 30);
-  decision = decide(options, state, robust, {2.1f, 0, 0, 0, 0});
-  EXPECT_TRUE(decision.clean);
-  EXPECT_TRUE(decision.is_final);
-  EXPECT_EQ(decision.threshold, 0.5);
-  EXPECT_EQ(decision.max_iterations, 970);
-  absorb(options, state, {&header, 1});
-  EXPECT_TRUE(state.finished);
-  EXPECT_FALSE(decide(options, state, robust, {0.6f, 0, 0, 0, 0}).clean);
-  EXPECT_TRUE(state.done);
-  EXPECT_EQ(state.reason, Reason::threshold);
-  EXPECT_EQ(state.cycle, 2);
-}
-
-TEST(Decide, AutoMaskIsSwitchedOnOnce) {
-  LoopOptions options;
-  options.threshold_sigma = 3;
-  options.auto_mask_sigma = 5;
-  options.max_iterations = 1000;
-  ComponentHeader header;
-  header.count = header.iterations = 1;
-  header.flags = kReached;
-  LoopState state;
-  Decision decision = decide(options, state, {0, 0.1, 100}, {1.0f, 0, 0, 0, 0});
-  EXPECT_EQ(decision.threshold, 0.5);
-  EXPECT_TRUE(decision.is_final);
-  EXPECT_FALSE(decision.masked);
-  absorb(options, state, {&header, 1});
-  EXPECT_TRUE(state.masked);
-  decision = decide(options, state, {0, 0.1, 100}, {0.6f, 0.4f, 0, 0, 0});
-  EXPECT_TRUE(decision.masked);
-  EXPECT_NEAR(decision.threshold, 0.3, 1e-12);
-  EXPECT_TRUE(decision.is_final);
-  absorb(options, state, {&header, 1});
-  EXPECT_FALSE(decide(options, state, {0, 0.1, 100}, {0.6f, 0.2f, 0, 0, 0}).clean);
-  EXPECT_EQ(state.reason, Reason::threshold);
-  // Already below the first stage's threshold: no cycle is spent on it.
-  state = {};
-  state.cycle = 1;
-  state.start_peak = 1;
-  decision = decide(options, state, {0, 0.1, 100}, {0.45f, 0.45f, 0, 0, 0});
-  EXPECT_TRUE(decision.clean);
-  EXPECT_TRUE(decision.masked);
-}
-
-TEST(Decide, EndsForEveryReason) {
-  LoopOptions options;
-  options.max_iterations = 100;
-  options.threshold_jy = 0.1;
-  const Robust robust{0, 0.01, 100};
-  const auto reason = [&](LoopState state, float peak, const Robust& r) {
-    EXPECT_FALSE(decide(options, state, r, {peak, 0, 0, 0, 0}).clean);
-    EXPECT_TRUE(state.done);
-    return state.reason;
-  };
-  EXPECT_EQ(reason({}, 0.05f, robust), Reason::nothing);
-  EXPECT_EQ(reason({}, 0.0f, {0, 0, 0}), Reason::nothing);
-  LoopState state;
-  state.cycle = 2;
-  state.start_peak = 1;
-  EXPECT_EQ(reason(state, 4.1f, robust), Reason::diverged);
-  EXPECT_EQ(reason(state, 0.09f, robust), Reason::threshold);
-  state.iterations = 100;
-  EXPECT_EQ(reason(state, 0.5f, robust), Reason::iterations);
-  state.iterations = 0;
-  state.cycle = options.max_major;
-  EXPECT_EQ(reason(state, 0.5f, robust), Reason::majors);
-  state.cycle = 2;
-  const ComponentHeader nothing;
-  absorb(options, state, {&nothing, 1});
-  EXPECT_EQ(reason(state, 0.5f, robust), Reason::stalled);
-  state = {};
-  options.max_iterations = 0;
-  EXPECT_EQ(reason(state, 0.5f, robust), Reason::iterations);
-}
-
-TEST(Decide, RaisedThresholdsNeedAnotherCycle) {
-  LoopOptions options;
-  options.max_iterations = 100;
-  options.threshold_jy = 0.3;
-  LoopState state;
-  ASSERT_TRUE(decide(options, state, {0, 0.01, 100}, {1.0f, 0, 0, 0, 0}).is_final);
-  ComponentHeader headers[2];
-  headers[0].count = 1;
-  headers[0].flags = kReached;
-  headers[1].flags = kReached | kRaised;
-  absorb(options, state, headers);
-  EXPECT_FALSE(state.finished);
-  EXPECT_TRUE(decide(options, state, {0, 0.01, 100}, {0.5f, 0, 0, 0, 0}).clean);
 }
 
 }  // namespace

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "codelets/registry.hpp"
+
+#include "codelets/deconvolve/clean.hpp"
+#include "codelets/degrid/degrid.hpp"
+#include "codelets/fft/transforms.hpp"
+#include "codelets/grid/grid.hpp"
+#include "codelets/gridder/gridder.hpp"
+#include "codelets/image/image.hpp"
+#include "codelets/read/read.hpp"
+#include "codelets/restore/restore_tasks.hpp"
+#include "codelets/subtract/subtract.hpp"
+#include "codelets/weight/weigh.hpp"
+#include "codelets/write/write.hpp"
+
+namespace fringeflow {
+
+std::vector<const runtime::CodeletDef*> all_codelets() {
+  return {&read_codelet(),
+          &weight::density_codelet(),
+          &weight::density_summary_codelet(),
+          &weight::weigh_codelet(),
+          &gridder::index_codelet(),
+          &gridder::clear_codelet(),
+          &gridder::grid_codelet(),
+          &fft::rows_to_sky_codelet(),
+          &fft::columns_to_sky_codelet(),
+          &fft::correct_codelet(),
+          &image::assemble_codelet(),
+          &image::combine_codelet(),
+          &image::zero_codelet(),
+          &image::fill_codelet(),
+          &deconvolve::far_sidelobe_codelet(),
+          &deconvolve::find_peak_codelet(),
+          &deconvolve::statistics_codelet(),
+          &deconvolve::decide_codelet(),
+          &deconvolve::minor_codelet(),
+          &deconvolve::apply_components_codelet(),
+          &fft::uncorrect_codelet(),
+          &fft::columns_to_grid_codelet(),
+          &fft::rows_to_grid_codelet(),
+          &gridder::degrid_codelet(),
+          &subtract_codelet(),
+          &restore::fit_beam_codelet(),
+          &restore::restore_codelet(),
+          &write_codelet()};
+}
+
+}  // namespace fringeflow

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include <algorithm>
+#include <cmath>
+#include <vector>
+
+#include "codelets/common/constants.hpp"
+#include "codelets/simulate/simulate_tasks.hpp"
+
+namespace fringeflow {
+namespace {
+
+/// Multiplies all Stokes parameters by the Fourier transform of a group's Gaussian.
+void attenuate(const SourceGroup& group, View<const double, 2> uvw_m, const std::vector<double>& freq_hz, View<std::complex<float>, 3> vis) {
+  const double sine = std::sin(group.pa_rad), cosine = std::cos(group.pa_rad);
+  const double to_sigma = 1 / std::sqrt(8 * std::log(2.0));
+  const double a = group.major_rad * to_sigma, b = group.minor_rad * to_sigma;
+  for (int64_t row = 0; row < uvw_m.extent(0); ++row) {
+    const double u = uvw_m(row, 0), v = uvw_m(row, 1);
+    const double ua = u * sine + v * cosine, ub = u * cosine - v * sine;
+    const double exponent_m = -2 * kPi * kPi * (a * a * ua * ua + b * b * ub * ub);
+    for (int64_t channel = 0; channel < vis.extent(2); ++channel) {
+      const double lambda = freq_hz[static_cast<size_t>(channel)] / kSpeedOfLight_m_s;
+      const auto factor = static_cast<float>(std::exp(exponent_m * lambda * lambda));
+      for (int64_t stokes = 0; stokes < vis.extent(0); ++stokes) vis(stokes, row, channel) *= factor;
+    }
+  }
+}
+
+void body(const runtime::BodyContext& context) {
+  const auto& args = context.arguments<SimulateTaskArgs>();
+  const std::array<int64_t, 3> shape{args.stokes, args.rows, args.channels};
+  const View<std::complex<float>, 3> vis(context[0].as<std::complex<float>>(), shape);
+  const View<const double, 2> uvw_m(context[1].as<const double>(), {args.rows, 3});
+  std::fill_n(vis.data(), vis.size(), std::complex<float>(0));
+  std::vector<std::complex<float>> part(static_cast<size_t>(vis.size()));
+  for (const auto& group : *args.groups) {
+    const auto sources = static_cast<int64_t>(group.lmn.size() / 3);
+    const View<std::complex<float>, 3> out(part.data(), shape);
+    simulate_cpu({uvw_m, View<const double, 1>(args.freq_hz->data(), {args.channels}), View<const double, 2>(group.lmn.data(), {sources, 3}),
+                  View<const double, 3>(group.flux_jy.data(), {sources, args.channels, args.stokes}), out});
+    if (group.major_rad > 0 || group.minor_rad > 0) attenuate(group, uvw_m, *args.freq_hz, out);
+    for (int64_t i = 0; i < vis.size(); ++i) vis.data()[i] += part[static_cast<size_t>(i)];
+  }
+}
+
+double work(const void* arguments) {
+  const auto& args = *static_cast<const SimulateTaskArgs*>(arguments);
+  double flops = 0;
+  for (const auto& group : *args.groups)
+    flops += simulate_flops(args.rows, args.channels, static_cast<int64_t>(group.lmn.size() / 3), args.stokes);
+  return 1e3 + flops;
+}
+
+}  // namespace
+
+const runtime::CodeletDef& simulate_codelet() {
+  static const runtime::CodeletDef def{.name = "simulate",
+                                       .doc = "Visibilities of a list of sources by the direct sum",
+                                       .colour = 0xffd92f,
+                                       .cpu = body,
+                                       .work = work,
+                                       .cpu_work_per_s = 5e9,
+                                       .cuda_work_per_s = 2e12,
+                                       .flops_per_work = 1};
+  return def;
+}
+
+}  // namespace fringeflow

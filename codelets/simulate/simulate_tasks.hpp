@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#pragma once
+/// @file
+/// The codelet of the simulator: visibilities of a list of sources for a block of rows.
+#include <memory>
+#include <vector>
+
+#include "codelets/simulate/simulate.hpp"
+#include "runtime/codelet.hpp"
+
+namespace fringeflow {
+
+/// Sources of one shape, ready for the direct sum. Gaussians are attenuated by
+/// exp(-2 pi^2 (s_a^2 u_a^2 + s_b^2 u_b^2)), u_a = u sin PA + v cos PA, s = FWHM / sqrt(8 ln 2).
+struct SourceGroup {
+  std::vector<double> lmn;      ///< [source][3]
+  std::vector<double> flux_jy;  ///< [source][channel][stokes]
+  double major_rad = 0, minor_rad = 0, pa_rad = 0;
+};
+
+/// Buffers: vis [stokes][row][channel] complex float (write), uvw_m [row][3] double (read).
+struct SimulateTaskArgs {
+  int64_t rows = 0, channels = 0, stokes = 1;
+  std::shared_ptr<const std::vector<double>> freq_hz;
+  std::shared_ptr<const std::vector<SourceGroup>> groups;
+};
+const runtime::CodeletDef& simulate_codelet();
+
+}  // namespace fringeflow

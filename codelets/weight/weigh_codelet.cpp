@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "codelets/weight/weigh.hpp"
+
+namespace fringeflow::weight {
+namespace {
+
+gridder::ChunkGeometry chunk_geometry(const ChunkLayout& layout, void* chunk, const std::vector<double>& freq_hz, int64_t begin, int64_t end,
+                                      double max_uv_lambda) {
+  return {layout.uvw_m(chunk), std::span<const double>(freq_hz), begin, end, max_uv_lambda};
+}
+
+void density_body(const runtime::BodyContext& context) {
+  const auto& args = context.arguments<DensityArgs>();
+  void* chunk = context[1].data;
+  // All Stokes use the density of the first one.
+  density_cpu(args.geometry, chunk_geometry(args.layout, chunk, *args.freq_hz, 0, args.layout.channels, args.geometry.max_uv_lambda),
+              plane(View<const float, 3>(args.layout.weight(chunk)), 0), context[0].as<double>());
+}
+
+void density_summary_body(const runtime::BodyContext& context) {
+  *context[0].as<DensitySummary>() = density_summary(context.arguments<DensitySummaryArgs>().geometry, context[1].as<const double>());
+}
+
+WeightScheme scheme_of(const ImageOptions& options) {
+  const auto weighting = options.weighting == WeightingScheme::natural   ? Weighting::kNatural
+                         : options.weighting == WeightingScheme::uniform ? Weighting::kUniform
+                                                                         : Weighting::kBriggs;
+  return {weighting, options.robust, options.taper_rad};
+}
+
+void weigh_body(const runtime::BodyContext& context) {
+  const auto& args = context.arguments<WeighArgs>();
+  void* chunk = context[0].data;
+  auto* sums = context[1].as<double>();
+  const auto scheme = scheme_of(args.options);
+  const double* density = context.size() > 2 ? context[2].as<const double>() : nullptr;
+  const double s2 = scheme.weighting == Weighting::kBriggs ? briggs_s2(scheme.robust, *context[3].as<const DensitySummary>()) : 0;
+  for (size_t c = 0; c < args.channels.size(); ++c)
+    for (int64_t stokes = 0; stokes < args.layout.stokes; ++stokes) {
+      double unused = 0;
+      double& sum = args.add_to_sums ? sums[static_cast<int64_t>(c) * args.layout.stokes + stokes] : unused;
+      const auto geometry = chunk_geometry(args.layout, chunk, *args.freq_hz, args.channels[c].first, args.channels[c].second,
+                                           args.geometry.max_uv_lambda);
+      const auto beyond = apply_weights_cpu(scheme, s2, args.geometry, density, geometry, plane(args.layout.weight(chunk), stokes), sum);
+      if (args.add_to_sums && stokes == 0) args.counters->add_beyond_grid(beyond);
+    }
+}
+
+double density_work(const void* arguments) {
+  const auto& layout = static_cast<const DensityArgs*>(arguments)->layout;
+  return static_cast<double>(layout.rows * layout.channels);
+}
+double summary_work(const void* arguments) { return static_cast<double>(static_cast<const DensitySummaryArgs*>(arguments)->geometry.size()); }
+double weigh_work(const void* arguments) {
+  const auto& layout = static_cast<const WeighArgs*>(arguments)->layout;
+  return static_cast<double>(layout.rows * layout.channels * layout.stokes);
+}
+
+}  // namespace
+
+const runtime::CodeletDef& density_codelet() {
+  static const runtime::CodeletDef def{.name = "density",
+                                       .doc = "Adds a chunk's weights to the density grid in the uv plane",
+                                       .colour = 0xd9f0a3,
+                                       .cpu = density_body,
+                                       .work = density_work,
+                                       .cpu_work_per_s = 2e8,
+                                       .cuda_work_per_s = 5e9,
+                                       .flops_per_work = 4};
+  return def;
+}
+const runtime::CodeletDef& density_summary_codelet() {
+  static const runtime::CodeletDef def{.name = "density_summary",
+                                       .doc = "Sums of the density grid that Briggs' weighting needs",
+                                       .colour = 0xaddd8e,
+                                       .cpu = density_summary_body,
+                                       .work = summary_work,
+                                       .cpu_work_per_s = 1e9,
+                                       .cuda_work_per_s = 1e11,
+                                       .flops_per_work = 3};
+  return def;
+}
+const runtime::CodeletDef& weigh_codelet() {
+  static const runtime::CodeletDef def{.name = "weigh",
+                                       .doc = "Turns weights into imaging weights and adds up their sum",
+                                       .colour = 0x78c679,
+                                       .cpu = weigh_body,
+                                       .work = weigh_work,
+                                       .cpu_work_per_s = 2e8,
+                                       .cuda_work_per_s = 5e9,
+                                       .flops_per_work = 6};
+  return def;
+}
+
+}  // namespace fringeflow::weight

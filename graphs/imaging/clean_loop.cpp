@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+/// @file
+/// Major cycles: the loop that stops on data.
+#include <algorithm>
+
+#include "codelets/image/image.hpp"
+#include "graphs/imaging/imaging_graph.hpp"
+
+namespace fringeflow::graphs {
+namespace {
+
+deconvolve::Algorithm algorithm_of(CleanAlgorithm algorithm) {
+  switch (algorithm) {
+    case CleanAlgorithm::hogbom: return deconvolve::Algorithm::hogbom;
+    case CleanAlgorithm::multiscale: return deconvolve::Algorithm::multiscale;
+    default: return deconvolve::Algorithm::clark;
+  }
+}
+
+}  // namespace
+
+void ImagingGraph::create_clean() {
+  const auto& options = plan_.job.deconvolve;
+  const int64_t nx = plan_.geometry.nx, ny = plan_.geometry.ny;
+  const int64_t image_bytes = nx * ny * int64_t{sizeof(float)};
+  const auto channels = static_cast<int>(plan_.channels.size());
+
+  minor_.algorithm = algorithm_of(options.algorithm);
+  minor_.gain = static_cast<float>(options.gain);
+  minor_.scale_bias = static_cast<float>(options.scale_bias);
+  double longest = 0;
+  for (const auto& channel : plan_.channels) longest = std::max(longest, channel.longest_lambda);
+  if (longest > 0) minor_.beam_pixels = static_cast<float>(1 / longest / plan_.geometry.cell_rad);
+  if (minor_.algorithm == deconvolve::Algorithm::multiscale) {
+    if (options.scales_pixels.empty()) {
+      deconvolve::automatic_scales(minor_, ny, nx);
+    } else {
+      minor_.scales = static_cast<int32_t>(std::min<size_t>(options.scales_pixels.size(), deconvolve::kMaxScales));
+      for (int i = 0; i < minor_.scales; ++i) minor_.scale_pixels[static_cast<size_t>(i)] = static_cast<float>(options.scales_pixels[static_cast<size_t>(i)]);
+    }
+  }
+  loop_.threshold_jy = options.threshold_kind == ThresholdKind::jansky ? options.threshold : 0;
+  loop_.threshold_sigma = options.threshold_kind == ThresholdKind::sigma ? options.threshold : 0;
+  loop_.auto_mask_sigma = options.auto_mask_sigma;
+  loop_.major_gain = options.major_gain;
+  loop_.max_iterations = options.iterations;
+  loop_.max_major = static_cast<int32_t>(options.major_cycles);
+  sub_images_ = deconvolve::sub_images(minor_, ny, nx);
+
+  images_.model.resize(plan_.channels.size());
+  for (size_t c = 0; c < plan_.channels.size(); ++c)
+    for (int64_t p = 0; p < plan_.stokes(); ++p) {
+      const auto id = create("model", image_bytes);
+      images_.model[c].push_back(id);
+      // Only the first Stokes continues from a model: a file holds one.
+      submit(runtime::make_task(image::fill_codelet(), image::FillArgs{p == 0 ? plan_.start_model : nullptr, image_bytes}, {{id, Access::write}}));
+    }
+  for (int64_t p = 0; p < plan_.stokes(); ++p) {
+    const auto stokes = static_cast<size_t>(p);
+    logs_.push_back(std::make_shared<deconvolve::ComponentLog>());
+    loops_.push_back(create("clean loop", sizeof(deconvolve::LoopBlock)));
+    robust_.push_back(create("residual noise", sizeof(deconvolve::Robust)));
+    scale_masks_.push_back(options.auto_mask_sigma > 0 ? create("auto-mask", nx * ny * int64_t{sizeof(uint16_t)}) : -1);
+    if (scale_masks_.back() >= 0)
+      submit(runtime::make_task(image::zero_codelet(), image::ZeroArgs{nx * ny * int64_t{sizeof(uint16_t)}}, {{scale_masks_.back(), Access::write}}));
+    peaks_.emplace_back();
+    lists_.emplace_back();
+    for (const auto& rect : sub_images_) {
+      peaks_.back().push_back(create("peak", sizeof(deconvolve::Peak)));
+      lists_.back().push_back(
+          create("components", deconvolve::ComponentList::bytes(deconvolve::list_capacity(options.iterations, rect), channels)));
+    }
+    auto args = clean_args(stokes);
+    args.rect = sub_images_.front();
+    submit(runtime::make_task(deconvolve::far_sidelobe_codelet(), std::move(args),
+                              {{loops_.back(), Access::write}, {images_.psf.front(), Access::read}}));
+  }
+}
+
+deconvolve::CleanArgs ImagingGraph::clean_args(size_t stokes) const {
+  deconvolve::CleanArgs args;
+  args.minor = minor_;
+  args.loop = loop_;
+  args.ny = plan_.geometry.ny;
+  args.nx = plan_.geometry.nx;
+  for (size_t c = 0; c < plan_.channels.size(); ++c)
+    if (!plan_.channels[c].empty()) args.sum_index.push_back(plan_.sum_index(c, static_cast<int64_t>(stokes)));
+  args.mask = plan_.mask;
+  args.auto_mask = plan_.job.deconvolve.auto_mask_sigma > 0;
+  args.rect = {0, 0, args.ny, args.nx};
+  args.several_sub_images = sub_images_.size() > 1;
+  args.log = logs_[stokes];
+  return args;
+}
+
+std::vector<std::pair<DataId, Access>> ImagingGraph::channel_images(const std::vector<std::vector<DataId>>& images, size_t stokes,
+                                                                    Access access) const {
+  std::vector<std::pair<DataId, Access>> data;
+  for (size_t c = 0; c < images.size(); ++c)
+    if (!plan_.channels[c].empty()) data.emplace_back(images[c][stokes], access);
+  return data;
+}
+
+int64_t ImagingGraph::submit_decide(size_t stokes) {
+  const auto residuals = channel_images(images_.residual, stokes, Access::read);
+  std::vector<std::pair<DataId, Access>> decide{{loops_[stokes], Access::read_write}, {robust_[stokes], Access::read}};
+  for (size_t i = 0; i < sub_images_.size(); ++i) {
+    auto args = clean_args(stokes);
+    args.rect = sub_images_[i];
+    std::vector<std::pair<DataId, Access>> data{{peaks_[stokes][i], Access::write}, {sums_, Access::read}};
+    if (args.auto_mask) data.emplace_back(scale_masks_[stokes], Access::read);
+    data.insert(data.end(), residuals.begin(), residuals.end());
+    submit(runtime::make_task(deconvolve::find_peak_codelet(), std::move(args), std::move(data), tag(-1, -1, -1, static_cast<int32_t>(i)), 9));
+    decide.emplace_back(peaks_[stokes][i], Access::read);
+  }
+  std::vector<std::pair<DataId, Access>> statistics{{robust_[stokes], Access::write}, {sums_, Access::read}};
+  statistics.insert(statistics.end(), residuals.begin(), residuals.end());
+  submit(runtime::make_task(deconvolve::statistics_codelet(), clean_args(stokes), std::move(statistics), tag(), 9));
+  auto task = runtime::make_task(deconvolve::decide_codelet(), clean_args(stokes), std::move(decide), tag(), 10);
+  task.waitable = true;
+  return sink_.submit(std::move(task));
+}
+
+void ImagingGraph::submit_minor(size_t stokes) {
+  const auto residuals = channel_images(images_.residual, stokes, Access::read);
+  std::vector<std::pair<DataId, Access>> apply{{loops_[stokes], Access::read_write}};
+  if (scale_masks_[stokes] >= 0) apply.emplace_back(scale_masks_[stokes], Access::read_write);
+  const auto models = channel_images(images_.model, stokes, Access::read_write);
+  apply.insert(apply.end(), models.begin(), models.end());
+  for (size_t i = 0; i < sub_images_.size(); ++i) {
+    auto args = clean_args(stokes);
+    args.rect = sub_images_[i];
+    std::vector<std::pair<DataId, Access>> data{
+        {lists_[stokes][i], Access::write}, {loops_[stokes], Access::read}, {sums_, Access::read}};
+    if (args.auto_mask) data.emplace_back(scale_masks_[stokes], Access::read);
+    data.insert(data.end(), residuals.begin(), residuals.end());
+    for (size_t c = 0; c < plan_.channels.size(); ++c)
+      if (!plan_.channels[c].empty()) data.emplace_back(images_.psf[c], Access::read);
+    submit(runtime::make_task(deconvolve::minor_codelet(), std::move(args), std::move(data), tag(-1, -1, -1, static_cast<int32_t>(i)), 9));
+    apply.emplace_back(lists_[stokes][i], Access::read);
+  }
+  submit(runtime::make_task(deconvolve::apply_components_codelet(), clean_args(stokes), std::move(apply), tag(), 9));
+}
+
+void ImagingGraph::clean(const std::function<const deconvolve::LoopBlock*(DataId)>& state_of) {
+  create_clean();
+  std::vector<Instance> instances;
+  for (int64_t p = 0; p < plan_.stokes(); ++p) instances.push_back({false, p});
+  // A model to continue from comes off the data first.
+  if (plan_.start_model) grid_pass(instances, true);
+
+  // Where nothing runs the number of cycles is not known: three is what a typical field takes.
+  constexpr int kAssumedCycles = 3;
+  while (!sink_.failed()) {
+    std::vector<int64_t> tickets;
+    for (size_t p = 0; p < logs_.size(); ++p) tickets.push_back(submit_decide(p));
+    bool another = false;
+    for (size_t p = 0; p < tickets.size(); ++p) {
+      const bool known = sink_.wait(tickets[p]);
+      if (sink_.failed()) return;
+      if (known ? state_of(loops_[p])->decision.clean : cycle_ < kAssumedCycles) {
+        another = true;
+        ++cycle_;
+        submit_minor(p);
+        --cycle_;
+      }
+    }
+    if (!another) return;
+    ++cycle_;
+    grid_pass(instances, true);
+  }
+}
+
+}  // namespace fringeflow::graphs

@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#pragma once
+/// @file
+/// The physical graph of an imaging job: emits tasks into a sink, which runs or records them.
+///
+///   first pass   read -> (density -> weights) -> index -> grid -> rows, columns -> correct -> assemble -> dirty image and PSF
+///   major cycle  find_peak, statistics -> decide -> minor -> apply_components -> uncorrect -> columns, rows -> degrid -> subtract
+///                -> grid -> ... -> residual image
+///   end          restore, write
+/// There is no barrier but the data's own; only `decide` is waited for, because it says whether there is another cycle.
+#include <functional>
+#include <map>
+#include <memory>
+#include <vector>
+
+#include "codelets/deconvolve/clean.hpp"
+#include "codelets/read/read.hpp"
+#include "graphs/imaging/imaging_plan.hpp"
+#include "io/atomic_file.hpp"
+#include "runtime/codelet.hpp"
+
+namespace fringeflow::graphs {
+
+using runtime::Access;
+using runtime::DataId;
+
+/// Images in memory, by output channel and Stokes.
+struct ImageSet {
+  std::vector<std::vector<DataId>> residual, model;  ///< [channel][stokes]
+  std::vector<DataId> psf;                           ///< [channel]
+};
+
+class ImagingGraph {
+ public:
+  ImagingGraph(const ImagingPlan& plan, runtime::TaskSink& sink);
+
+  /// Weights, PSF and dirty images. After it `images().residual` holds the dirty images.
+  void dirty();
+  /// Major cycles until the loop ends. `state_of` gives the host's view of a loop block once its decide task is done.
+  void clean(const std::function<const deconvolve::LoopBlock*(DataId)>& state_of);
+  /// Submits the writing of products. `products` collects files that appear together.
+  void write_dirty(const std::shared_ptr<io::Products>& products);
+  void write_cleaned(const std::shared_ptr<io::Products>& products);
+
+  const ImageSet& images() const { return images_; }
+  DataId sums() const { return sums_; }
+  std::shared_ptr<ReadCounters> counters() const { return counters_; }
+  std::shared_ptr<deconvolve::ComponentLog> components(size_t stokes) const { return logs_.at(stokes); }
+  const std::vector<DataId>& loop_blocks() const { return loops_; }
+  deconvolve::MinorOptions minor_options() const { return minor_; }
+  /// Beams: one per output channel, then the combined one when there are several channels.
+  const std::vector<DataId>& beams() const { return beams_; }
+  /// What the closing lines describe: the restored or dirty image of the first Stokes (combined over channels), and its residual.
+  DataId headline_image() const { return headline_image_; }
+  DataId headline_residual() const { return headline_residual_; }
+
+ private:
+  /// What is gridded together: the PSF or one Stokes.
+  struct Instance {
+    bool psf = false;
+    int64_t stokes = 0;
+  };
+  /// One chunk in memory: its buffers for the pass that uses it.
+  struct Loaded {
+    DataId chunk = -1, predicted = -1;
+    std::map<std::pair<size_t, size_t>, DataId> index;  ///< by (channel, facet)
+  };
+
+  // chunks (chunk_loading.cpp)
+  void create_chunks();
+  Loaded& load(size_t chunk);
+  void weigh(size_t chunk, Loaded& loaded);
+  void build_index(size_t chunk, Loaded& loaded, size_t channel, size_t facet);
+  void density_pass();
+
+  // grids and transforms (grid_pass.cpp)
+  void create_grids();
+  void grid_pass(const std::vector<Instance>& instances, bool residual);
+  void sky_wave(const Wave& wave, const std::vector<Instance>& instances, bool residual, bool first_wave);
+  void transform_to_sky(const WaveEntry& entry, const std::vector<Instance>& instances, const std::vector<DataId>& stores, size_t& at);
+  void finish_facet(size_t channel, size_t facet, const std::vector<Instance>& instances);
+  void transform_model(const Wave& wave);
+  void degrid(size_t chunk, Loaded& loaded, const Wave& wave, bool first);
+  size_t instance_slot(const Instance& instance) const { return instance.psf ? static_cast<size_t>(plan_.stokes()) : static_cast<size_t>(instance.stokes); }
+  void submit_blank(DataId image, int64_t bytes);
+  DataId image_of(size_t channel, const Instance& instance) const;
+
+  // cleaning (clean_loop.cpp)
+  void create_clean();
+  int64_t submit_decide(size_t stokes);
+  void submit_minor(size_t stokes);
+  deconvolve::CleanArgs clean_args(size_t stokes) const;
+  std::vector<std::pair<DataId, Access>> channel_images(const std::vector<std::vector<DataId>>& images, size_t stokes, Access access) const;
+
+  // products (products.cpp)
+  void write_image(const std::shared_ptr<io::Products>& products, const std::string& kind, int channel, int64_t stokes, DataId image,
+                   DataId beam);
+  DataId combined(const std::vector<DataId>& images, int64_t stokes, const std::string& name);
+  void fit_beams();
+
+  DataId create(const std::string& name, int64_t bytes) { return sink_.create({name, bytes, 0}); }
+  void submit(runtime::Task task) {
+    if (!sink_.failed()) sink_.submit(std::move(task));
+  }
+  runtime::Tag tag(int32_t chunk = -1, int32_t facet = -1, int32_t slab = -1, int32_t strip = -1) const {
+    return {chunk, facet, cycle_, slab, strip, -1};
+  }
+
+  const ImagingPlan& plan_;
+  runtime::TaskSink& sink_;
+  std::shared_ptr<ReadCounters> counters_ = std::make_shared<ReadCounters>();
+  int32_t cycle_ = 0;
+
+  ImageSet images_;
+  DataId sums_ = -1, density_ = -1, density_summary_ = -1;
+  std::vector<DataId> tokens_;                          ///< per set
+  std::vector<Loaded> resident_, ring_;
+  std::vector<bool> loaded_once_, weighed_once_, degridded_;
+  int64_t loads_ = 0;
+  std::vector<std::vector<DataId>> wave_stores_;        ///< pools: [0] sky, [1] model
+  std::vector<std::vector<DataId>> rows_, columns_;     ///< [depth][strip]
+  size_t transform_turn_ = 0;
+  std::map<std::pair<size_t, size_t>, std::vector<std::vector<DataId>>> accumulators_, pixels_;  ///< (channel, facet) -> [instance][y-strip]
+
+  deconvolve::MinorOptions minor_;
+  deconvolve::LoopOptions loop_;
+  std::vector<deconvolve::Rect> sub_images_;
+  std::vector<DataId> loops_, robust_, scale_masks_;    ///< [stokes]
+  std::vector<std::vector<DataId>> peaks_, lists_;      ///< [stokes][sub-image]
+  std::vector<std::shared_ptr<deconvolve::ComponentLog>> logs_;
+  std::vector<DataId> beams_;
+  DataId headline_image_ = -1, headline_residual_ = -1;
+};
+
+}  // namespace fringeflow::graphs

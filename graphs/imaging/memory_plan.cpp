@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "graphs/imaging/memory_plan.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "io/error.hpp"
+
+namespace fringeflow::graphs {
+namespace {
+
+constexpr int64_t kMiB = int64_t{1} << 20;
+constexpr int64_t kChunkVisibilities = int64_t{1} << 20;
+
+int64_t slab_bytes(const gridder::FacetPlan& plan, int64_t slab) {
+  int64_t bytes = 0;
+  for (int64_t strip = 0; strip < plan.tiles.strips; ++strip) bytes += gridder::tile_store_bytes(plan, slab, strip);
+  return bytes;
+}
+
+/// Packs slabs in order until a wave is full. A wave has at least one slab.
+std::vector<Wave> pack_waves(const ImagingPlan& plan, int64_t instances, int64_t capacity) {
+  std::vector<Wave> waves;
+  int64_t filled = 0;
+  for (size_t c = 0; c < plan.channels.size(); ++c)
+    for (size_t f = 0; f < plan.channels[c].facets.size(); ++f) {
+      const auto& facet = *plan.channels[c].facets[f];
+      for (int64_t slab = 0; slab < facet.facet.slabs(); ++slab) {
+        const int64_t bytes = slab_bytes(facet, slab) * instances;
+        if (waves.empty() || filled + bytes > capacity) {
+          waves.emplace_back();
+          filled = 0;
+        }
+        filled += bytes;
+        auto& wave = waves.back();
+        if (!wave.empty() && wave.back().channel == c && wave.back().facet == f)
+          wave.back().slab_end = slab + 1;
+        else
+          wave.push_back({c, f, slab, slab + 1});
+      }
+    }
+  return waves;
+}
+
+int64_t largest_wave(const ImagingPlan& plan, const std::vector<Wave>& waves) {
+  int64_t most = 0;
+  for (const auto& wave : waves) most = std::max(most, wave_bytes(plan, wave));
+  return most;
+}
+
+/// Half-transformed planes in flight: one slab of the largest facet, either direction.
+int64_t transform_bytes(const ImagingPlan& plan) {
+  int64_t most = 0;
+  for (const auto& channel : plan.channels)
+    for (size_t f = 0; f < channel.facets.size(); ++f) {
+      int64_t rows = 0, columns = 0;
+      for (int64_t strip = 0; strip < channel.facets[f]->tiles.strips; ++strip) rows += fft::rows_bytes(*channel.facets[f], strip);
+      for (const auto& y : channel.y_strips[f]) columns += fft::columns_bytes(*channel.facets[f], y);
+      most = std::max({most, rows, plan.cleans() ? columns : 0});
+    }
+  return most;
+}
+
+}  // namespace
+
+int64_t chunk_visibilities(int64_t budget_bytes, int64_t stokes) {
+  // A chunk with its share of casacore's buffers is about 100 bytes a visibility; a dozen of them should be a fraction of the budget.
+  const int64_t fitting = budget_bytes / (24 * 100 * std::max<int64_t>(stokes, 1));
+  return std::clamp<int64_t>(fitting, 1 << 16, kChunkVisibilities);
+}
+
+int64_t wave_bytes(const ImagingPlan& plan, const Wave& wave) {
+  int64_t bytes = 0;
+  for (const auto& entry : wave)
+    for (int64_t slab = entry.slab_begin; slab < entry.slab_end; ++slab)
+      bytes += slab_bytes(*plan.channels[entry.channel].facets[entry.facet], slab);
+  return bytes;
+}
+
+int64_t index_bytes_of(const ImagingPlan& plan, const PlannedChunk& chunk) {
+  int64_t bytes = 0;
+  for (size_t c = 0; c < plan.channels.size(); ++c)
+    for (size_t f = 0; f < plan.channels[c].facets.size(); ++f)
+      if (chunk.parts[c].channel_end > chunk.parts[c].channel_begin)
+        bytes += gridder::index_bytes(*plan.channels[c].facets[f], chunk.parts[c].run_capacity[f]);
+  return bytes;
+}
+
+int64_t longest_index(const ImagingPlan& plan, size_t channel, size_t facet) {
+  int64_t most = 0;
+  for (const auto& chunk : plan.chunks)
+    most = std::max(most, gridder::index_bytes(*plan.channels[channel].facets[facet], chunk.parts[channel].run_capacity[facet]));
+  return most;
+}
+
+void plan_memory(ImagingPlan& plan) {
+  auto& memory = plan.memory;
+  const int64_t image_bytes = plan.geometry.nx * plan.geometry.ny * int64_t{sizeof(float)};
+  const int64_t stokes = plan.stokes(), channels = static_cast<int64_t>(plan.channels.size());
+  const int64_t sky_instances = stokes + (plan.job.image.psf ? 1 : 0);
+
+  memory.base = 160 * kMiB;
+  int64_t chunk_bytes = 0, all_chunks = 0, all_predicted = 0, predicted_bytes = 0, rows_most = 0, indices = 0, index_most = 0;
+  int64_t stored_most = 0;
+  for (const auto& chunk : plan.chunks) {
+    const int64_t index = index_bytes_of(plan, chunk);
+    chunk_bytes = std::max(chunk_bytes, chunk.layout.bytes());
+    predicted_bytes = std::max(predicted_bytes, chunk.layout.vis_bytes());
+    index_most = std::max(index_most, index);
+    all_chunks += chunk.layout.bytes();
+    indices += index;
+    all_predicted += plan.cleans() ? chunk.layout.vis_bytes() : 0;
+    rows_most = std::max(rows_most, chunk.layout.rows);
+    stored_most = std::max(stored_most, chunk.spec.stored_rows * chunk.layout.channels);
+  }
+  // DATA, flags and weights of up to four correlations, per set that reads at the same time.
+  memory.read_buffers = 64 * stored_most * std::min<int64_t>(static_cast<int64_t>(plan.sets.size()), 4);
+
+  // residual, model and PSF, accumulators (double when the grid is), corrected strips, products on their way out.
+  int64_t accumulators = 0;
+  for (const auto& channel : plan.channels)
+    for (size_t f = 0; f < channel.facets.size(); ++f)
+      for (const auto& y : channel.y_strips[f])
+        accumulators += (fft::image_strip_bytes(*channel.facets[f], y) + fft::pixel_strip_bytes(*channel.facets[f], y)) * sky_instances;
+  memory.images = accumulators + image_bytes * (channels * (stokes * (plan.cleans() ? 3 : 1) + 1) + (channels > 1 ? stokes * 3 + 1 : 0) + 3);
+  // The minor cycle works on a copy of the residuals with index lists, and on a padded transform or two.
+  memory.clean = plan.cleans() ? image_bytes * (6 + 2 * channels) : 0;
+  const int64_t transforms = transform_bytes(plan);
+  memory.transforms = transforms;
+  const int64_t fixed = memory.base + memory.read_buffers + memory.images + memory.clean + memory.transforms;
+  const int64_t room = memory.budget - fixed;
+
+  // All on the grid at once if there is room beside the chunks, else as much as fits beside a ring.
+  const int64_t all = int64_t{1} << 62;
+  const int64_t model_all = plan.cleans() ? largest_wave(plan, pack_waves(plan, stokes, all)) * stokes : 0;
+  const int64_t kept = all_chunks + indices + all_predicted;
+  const int64_t per_slot = chunk_bytes + index_most + (plan.cleans() ? predicted_bytes : 0);
+  constexpr int64_t kLeastSlots = 4;
+  auto arrange = [&](int64_t for_chunks) {
+    const int64_t for_grids = room - for_chunks;
+    const int64_t for_model = plan.cleans() ? std::min(model_all, for_grids / 2) : 0;
+    plan.model_waves = plan.cleans() ? pack_waves(plan, stokes, for_model) : std::vector<Wave>{};
+    const int64_t model = largest_wave(plan, plan.model_waves) * stokes;
+    plan.sky_waves = pack_waves(plan, sky_instances, std::max<int64_t>(for_grids - model, 0));
+    memory.grids = largest_wave(plan, plan.sky_waves) * sky_instances + model;
+    memory.chunks = for_chunks;
+    return memory.grids <= for_grids;
+  };
+  const auto n = static_cast<int64_t>(plan.chunks.size());
+  memory.resident = arrange(kept);
+  memory.predicted_resident = true;
+  memory.ring_slots = n;
+  if (!memory.resident) {
+    // A ring; what is left after the grids goes into more slots, so that reading can run ahead.
+    memory.ring_slots = std::min(n, kLeastSlots);
+    memory.predicted_resident = false;
+    bool fits = arrange(memory.ring_slots * per_slot);
+    if (!fits || plan.model_waves.size() > 1) {
+      // Several waves of the model need the predictions of all chunks kept.
+      memory.predicted_resident = plan.cleans();
+      fits = arrange(memory.ring_slots * (per_slot - (plan.cleans() ? predicted_bytes : 0)) + all_predicted);
+    }
+    if (!fits)
+      throw UserError(fmt::format("runtime.memory: {} MiB are not enough for this job: images, transforms and the least grids and chunks need "
+                                  "{} MiB; give more memory or a smaller image",
+                                  memory.budget / kMiB, (fixed + memory.chunks + memory.grids) / kMiB + 1));
+    const int64_t spare = memory.budget - memory.total();
+    const int64_t slot = memory.predicted_resident ? per_slot - predicted_bytes : per_slot;
+    const int64_t more = std::clamp<int64_t>(slot > 0 ? spare / slot : 0, 0, std::min<int64_t>(n - memory.ring_slots, 12));
+    memory.ring_slots += more;
+    memory.chunks += more * slot;
+  }
+  // While chunks arrive one by one, gridding must not wait for many; once they are all here, large batches are kinder to the caches.
+  const bool streams = !memory.resident || !plan.needs_density();
+  const int64_t wanted = streams ? std::clamp<int64_t>(n / 16, 1, 16) : std::min<int64_t>(n, 16);
+  plan.batch_chunks = memory.resident ? wanted : std::clamp<int64_t>(memory.ring_slots / 2, 1, wanted);
+  if (memory.total() + transforms <= memory.budget) {
+    memory.transform_depth = 2;
+    memory.transforms += transforms;
+  }
+}
+
+}  // namespace fringeflow::graphs

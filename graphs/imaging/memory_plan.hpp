@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#pragma once
+/// @file
+/// How a job fits into its memory: chunk size, ring or resident, waves of slabs. None of these choices changes bits.
+#include "graphs/imaging/imaging_plan.hpp"
+
+namespace fringeflow::graphs {
+
+/// Rows x channels of a chunk for a memory budget.
+int64_t chunk_visibilities(int64_t budget_bytes, int64_t stokes);
+
+/// Fills plan.memory, sky_waves, model_waves and batch_chunks. Throws UserError when even the smallest arrangement does not fit.
+void plan_memory(ImagingPlan& plan);
+
+/// Bytes of a chunk's indices, all output channels and facets; and of the longest of any chunk for one (channel, facet).
+int64_t index_bytes_of(const ImagingPlan& plan, const PlannedChunk& chunk);
+int64_t longest_index(const ImagingPlan& plan, size_t channel, size_t facet);
+
+/// Bytes of the tiles of a wave for one instance (PSF or one Stokes).
+int64_t wave_bytes(const ImagingPlan& plan, const Wave& wave);
+
+}  // namespace fringeflow::graphs

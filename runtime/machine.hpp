@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#pragma once
+/// @file
+/// What this process may use: cores by affinity and cgroup quota, memory below the cgroup's limit, GPUs.
+#include <cstdint>
+#include <filesystem>
+#include <string>
+
+namespace fringeflow::runtime {
+
+/// Cores this process may run on: sched_getaffinity, cut down to the cgroup's CPU quota, at least 1.
+int available_cores();
+
+/// Bytes of memory this process may use: the smaller of physical memory and the cgroup's limits.
+int64_t available_memory_bytes();
+
+/// Peak resident memory of this process so far (VmHWM).
+int64_t peak_resident_bytes();
+
+/// The user's cache directory for Fringeflow ($FRINGEFLOW_CACHE, $XDG_CACHE_HOME/fringeflow, ~/.cache/fringeflow); made if absent,
+/// a temporary directory when none is writable.
+std::filesystem::path cache_directory();
+
+std::string host_name();
+
+}  // namespace fringeflow::runtime

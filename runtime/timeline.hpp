@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#pragma once
+/// @file
+/// What every run records of every task.
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "runtime/codelet.hpp"
+
+namespace fringeflow::runtime {
+
+/// Times in seconds since the runtime started.
+struct TaskRecord {
+  const CodeletDef* codelet = nullptr;
+  Tag tag;
+  Device device = Device::cpu;
+  int worker = -1;
+  int64_t id = 0;
+  double submit_s = 0, ready_s = 0, start_s = 0, end_s = 0;
+  double predicted_s = 0;
+  double work = 0;
+  int64_t bytes = 0;  ///< of all the task's data
+};
+
+struct WorkerInfo {
+  std::string name;
+  Role role = Role::compute;
+  Device device = Device::cpu;
+};
+
+struct Timeline {
+  std::vector<WorkerInfo> workers;
+  std::vector<TaskRecord> tasks;  ///< ordered by start
+  double makespan_s = 0;          ///< first submission to last end
+};
+
+}  // namespace fringeflow::runtime

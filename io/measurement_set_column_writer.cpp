@@ -277,8 +277,7 @@ void ColumnWriter::write(const ChunkSpec& chunk, const std::string& stokes,
 void ColumnWriter::flush() {
   Impl& m = *impl_;
   const std::lock_guard lock(*m.mutex);
-  translated(fmt::format("{}: column {} cannot be written", m.name(), m.column),
-             [&] { m.table.flush(true); });
+  translated(fmt::format("{}: column {} cannot be written", m.name(), m.column), [&] { m.table.flush(); });
 }
 
 }  // namespace fringeflow::io

@@ -355,7 +355,7 @@ void SimulationWriter::commit() {
     throw RunError(
         fmt::format("{}: time {} was never written", in_quotes(m.path), missing - m.written.begin()));
   translated(fmt::format("{} cannot be written", in_quotes(m.path)), [&] {
-    m.ms->flush(true);
+    m.ms->flush();
     m.ms.reset();
   });
   const auto rename = [&](const std::string& from, const std::string& to) {

@@ -108,8 +108,14 @@ Table open_table(const std::string& path, const std::string& what, bool update) 
   return translated(what + " cannot be opened", [&] {
     // Maps would count as our memory and hide reads; no read locks, so that sets on read-only disks open.
     const casacore::TSMOption option(casacore::TSMOption::Cache, 0, 0);
-    return update ? Table(path, TableLock(TableLock::PermanentLocking), Table::Update, option)
-                  : Table(path, TableLock(TableLock::AutoNoReadLocking), Table::Old, option);
+    // casacore rethrows without an exception at hand when a description names an unknown type of column,
+    // which would end the program. Inside a handler it rethrows this one.
+    try {
+      throw RunError(what + " cannot be opened: its table.dat is damaged");
+    } catch (const RunError&) {
+      return update ? Table(path, TableLock(TableLock::PermanentLocking), Table::Update, option)
+                    : Table(path, TableLock(TableLock::AutoNoReadLocking), Table::Old, option);
+    }
   });
 }
 

@@ -13,6 +13,29 @@ HWY_BEFORE_NAMESPACE();
 namespace fringeflow::gridder {
 namespace HWY_NAMESPACE {
 
+/// Adds ku times the sum along v of Rows rows of cells to total[parts].
+template <int W, int Rows, class D, class T, class V = hn::Vec<D>>
+HWY_INLINE void sum_rows(D d, const T* HWY_RESTRICT ku, const T* HWY_RESTRICT kv, const T* HWY_RESTRICT cells,
+                         int64_t stride, V* HWY_RESTRICT total) {
+  constexpr int lanes = static_cast<int>(hn::MaxLanes(d)), parts = 2 * kSlabPlanes / lanes;
+  V sum[Rows][parts];
+  const V first = hn::Set(d, kv[0]);
+  FRINGEFLOW_UNROLL
+  for (int a = 0; a < Rows; ++a) FRINGEFLOW_UNROLL
+  for (int p = 0; p < parts; ++p) sum[a][p] = hn::Mul(first, hn::Load(d, cells + a * stride + p * lanes));
+  FRINGEFLOW_UNROLL
+  for (int t = 1; t < W; ++t) {
+    const V k = hn::Set(d, kv[t * kBlock]);
+    FRINGEFLOW_UNROLL
+    for (int a = 0; a < Rows; ++a) FRINGEFLOW_UNROLL
+    for (int p = 0; p < parts; ++p)
+      sum[a][p] = hn::MulAdd(k, hn::Load(d, cells + a * stride + t * 2 * kSlabPlanes + p * lanes), sum[a][p]);
+  }
+  FRINGEFLOW_UNROLL
+  for (int a = 0; a < Rows; ++a) FRINGEFLOW_UNROLL
+  for (int p = 0; p < parts; ++p) total[p] = hn::MulAdd(hn::Set(d, ku[a * kBlock]), sum[a][p], total[p]);
+}
+
 /// Sum over the W x W cells of visibility j: out[0..8) the real, out[8..16) the imaginary parts of the
 /// planes. Cells of a row are added in order of v, rows in order of u: the same bits for every vector width.
 template <int W, class T>
@@ -26,26 +49,13 @@ HWY_INLINE void sum_cells(const Block<T>& block, int j, const T* HWY_RESTRICT ce
   constexpr int bands = (W + most - 1) / most, rows = (W + bands - 1) / bands,
                 last = W - (W - 1) / rows * rows;
   V total[parts];
+  FRINGEFLOW_UNROLL
   for (int p = 0; p < parts; ++p) total[p] = hn::Zero(d);
-  const auto band = [&]<int Rows>(std::integral_constant<int, Rows>, int row) HWY_ATTR {
-    const T* HWY_RESTRICT from = cells + row * stride;
-    V sum[Rows][parts];
-    for (int t = 0; t < W; ++t) {
-      const V kv = hn::Set(d, block.kv[t][j]);
-      for (int a = 0; a < Rows; ++a)
-        for (int p = 0; p < parts; ++p) {
-          const V cell = hn::Load(d, from + a * stride + t * 2 * kSlabPlanes + p * lanes);
-          sum[a][p] = t == 0 ? hn::Mul(kv, cell) : hn::MulAdd(kv, cell, sum[a][p]);
-        }
-    }
-    for (int a = 0; a < Rows; ++a) {
-      const V ku = hn::Set(d, block.ku[row + a][j]);
-      for (int p = 0; p < parts; ++p) total[p] = hn::MulAdd(ku, sum[a][p], total[p]);
-    }
-  };
   int row = 0;
-  for (; row + rows < W; row += rows) band(std::integral_constant<int, rows>(), row);
-  band(std::integral_constant<int, last>(), row);
+  for (; row + rows < W; row += rows)
+    sum_rows<W, rows>(d, &block.ku[row][j], &block.kv[0][j], cells + row * stride, stride, total);
+  sum_rows<W, last>(d, &block.ku[row][j], &block.kv[0][j], cells + row * stride, stride, total);
+  FRINGEFLOW_UNROLL
   for (int p = 0; p < parts; ++p) hn::Store(total[p], d, out + p * lanes);
 }
 

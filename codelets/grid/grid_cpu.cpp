@@ -29,49 +29,67 @@ HWY_INLINE void add_cells(const Block<T>& block, const PlaneValues<T>& planes, i
   using V = hn::Vec<decltype(d)>;
   constexpr int lanes = static_cast<int>(hn::MaxLanes(d)), parts = 2 * kSlabPlanes / lanes;
   V sum[Rows][Columns][parts];
-  for (int a = 0; a < Rows; ++a)
-    for (int t = 0; t < Columns; ++t)
-      for (int p = 0; p < parts; ++p)
-        sum[a][t][p] = hn::Load(d, cells + a * stride + t * 2 * kSlabPlanes + p * lanes);
+  FRINGEFLOW_UNROLL
+  for (int a = 0; a < Rows; ++a) FRINGEFLOW_UNROLL
+  for (int t = 0; t < Columns; ++t) FRINGEFLOW_UNROLL
+  for (int p = 0; p < parts; ++p)
+    sum[a][t][p] = hn::Load(d, cells + a * stride + t * 2 * kSlabPlanes + p * lanes);
+  const T* HWY_RESTRICT ku = block.ku[row];
+  const T* HWY_RESTRICT kv = block.kv[column];
   for (int j = begin; j < end; ++j) {
-    V row_value[Rows][parts];
-    for (int a = 0; a < Rows; ++a)
-      for (int p = 0; p < parts; ++p)
-        row_value[a][p] = hn::Mul(hn::Load(d, planes.value[j] + p * lanes), hn::Set(d, block.ku[row + a][j]));
+    V value[Rows][parts];
+    FRINGEFLOW_UNROLL
+    for (int a = 0; a < Rows; ++a) FRINGEFLOW_UNROLL
+    for (int p = 0; p < parts; ++p)
+      value[a][p] = hn::Mul(hn::Load(d, planes.value[j] + p * lanes), hn::Set(d, ku[a * kBlock + j]));
+    FRINGEFLOW_UNROLL
     for (int t = 0; t < Columns; ++t) {
-      const V kv = hn::Set(d, block.kv[column + t][j]);
-      for (int a = 0; a < Rows; ++a)
-        for (int p = 0; p < parts; ++p) sum[a][t][p] = hn::MulAdd(row_value[a][p], kv, sum[a][t][p]);
+      const V k = hn::Set(d, kv[t * kBlock + j]);
+      FRINGEFLOW_UNROLL
+      for (int a = 0; a < Rows; ++a) FRINGEFLOW_UNROLL
+      for (int p = 0; p < parts; ++p) sum[a][t][p] = hn::MulAdd(value[a][p], k, sum[a][t][p]);
     }
   }
-  for (int a = 0; a < Rows; ++a)
-    for (int t = 0; t < Columns; ++t)
-      for (int p = 0; p < parts; ++p)
-        hn::Store(sum[a][t][p], d, cells + a * stride + t * 2 * kSlabPlanes + p * lanes);
+  FRINGEFLOW_UNROLL
+  for (int a = 0; a < Rows; ++a) FRINGEFLOW_UNROLL
+  for (int t = 0; t < Columns; ++t) FRINGEFLOW_UNROLL
+  for (int p = 0; p < parts; ++p)
+    hn::Store(sum[a][t][p], d, cells + a * stride + t * 2 * kSlabPlanes + p * lanes);
+}
+
+/// How the W x W cells are cut into pieces that fit the registers.
+template <int W, class T>
+struct Cut {
+  static constexpr int parts = 2 * kSlabPlanes / static_cast<int>(hn::MaxLanes(Tag<T, 2 * kSlabPlanes>()));
+  static constexpr int held = kAccumulators / parts;
+  static constexpr int column_parts = (W + held - 1) / held, columns = (W + column_parts - 1) / column_parts;
+  static constexpr int most_rows = held / columns > 0 ? held / columns : 1;
+  static constexpr int row_parts = (W + most_rows - 1) / most_rows, rows = (W + row_parts - 1) / row_parts;
+  static constexpr int last_rows = W - (W - 1) / rows * rows, last_columns = W - (W - 1) / columns * columns;
+};
+
+/// add_cells for all W columns of some rows.
+template <int W, int Rows, class T>
+HWY_INLINE void add_rows(const Block<T>& block, const PlaneValues<T>& planes, int row, int begin, int end,
+                         T* HWY_RESTRICT cells, int64_t stride) {
+  using C = Cut<W, T>;
+  int column = 0;
+  for (; column + C::columns < W; column += C::columns)
+    add_cells<Rows, C::columns>(block, planes, row, column, begin, end,
+                                cells + row * stride + column * 2 * kSlabPlanes, stride);
+  add_cells<Rows, C::last_columns>(block, planes, row, column, begin, end,
+                                   cells + row * stride + column * 2 * kSlabPlanes, stride);
 }
 
 /// Adds visibilities [begin, end), all on the same cell, to the W x W cells from `cells` on.
 template <int W, class T>
 HWY_INLINE void add_kernel(const Block<T>& block, const PlaneValues<T>& planes, int begin, int end,
                            T* HWY_RESTRICT cells, int64_t stride) {
-  constexpr int parts = 2 * kSlabPlanes / static_cast<int>(hn::MaxLanes(Tag<T, 2 * kSlabPlanes>()));
-  constexpr int held = kAccumulators / parts;
-  constexpr int column_parts = (W + held - 1) / held, columns = (W + column_parts - 1) / column_parts;
-  constexpr int most_rows = held / columns > 0 ? held / columns : 1;
-  constexpr int row_parts = (W + most_rows - 1) / most_rows, rows = (W + row_parts - 1) / row_parts;
-  constexpr int last_rows = W - (W - 1) / rows * rows, last_columns = W - (W - 1) / columns * columns;
-  const auto band = [&]<int Rows>(std::integral_constant<int, Rows>, int row) HWY_ATTR {
-    T* from = cells + row * stride;
-    int column = 0;
-    for (; column + columns < W; column += columns)
-      add_cells<Rows, columns>(block, planes, row, column, begin, end, from + column * 2 * kSlabPlanes,
-                               stride);
-    add_cells<Rows, last_columns>(block, planes, row, column, begin, end, from + column * 2 * kSlabPlanes,
-                                  stride);
-  };
+  using C = Cut<W, T>;
   int row = 0;
-  for (; row + rows < W; row += rows) band(std::integral_constant<int, rows>(), row);
-  band(std::integral_constant<int, last_rows>(), row);
+  for (; row + C::rows < W; row += C::rows)
+    add_rows<W, C::rows>(block, planes, row, begin, end, cells, stride);
+  add_rows<W, C::last_rows>(block, planes, row, begin, end, cells, stride);
 }
 
 /// Loads weight x visibility, conjugated where w < 0, and takes off the phase of the facet's centre.

@@ -32,6 +32,10 @@ namespace hn = hwy::HWY_NAMESPACE;
 
 inline constexpr int kBlock = 16;  ///< visibilities of a block
 
+/// Before a loop over registers: they are only registers when it is unrolled.
+#undef FRINGEFLOW_UNROLL
+#define FRINGEFLOW_UNROLL _Pragma("GCC unroll 16")
+
 /// Tag of a vector of at most Count scalars; the loops below step by its lanes.
 template <class T, int Count>
 using Tag = hn::CappedTag<T, Count>;

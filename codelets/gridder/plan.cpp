@@ -156,11 +156,15 @@ void set_grid(Facet& f, const KernelShape& kernel, const UvExtent& extent) {
 // Core seconds to grid and transform, from measurements on one x86 core with AVX-512; only ratios matter.
 double facet_cost(const Facet& f, int64_t visibilities, bool double_precision) {
   const double w2 = static_cast<double>(f.support * f.support);
+  // A kernel that straddles two slabs is added to both.
   const double slabs = f.slabs() <= 1 ? 1.0 : 1 + (f.support - 1) / static_cast<double>(kSlabPlanes);
-  const double visibility = 6e-9 + slabs * (3e-9 + 0.35e-9 * w2);
+  const double visibility = 10e-9 + slabs * (double_precision ? 8e-9 + 0.95e-9 * w2 : 6e-9 + 0.47e-9 * w2);
   const double nu = static_cast<double>(f.nu), nv = static_cast<double>(f.nv);
-  const double plane = 1.1e-10 * nu * nv * (std::log2(nu) + std::log2(nv));
-  return (double_precision ? 2.2 : 1.0) * (visibility * static_cast<double>(visibilities) + plane * f.planes);
+  // Columns of the grid without tiles are not transformed; the image is whole.
+  const double share = std::min(1.0, static_cast<double>(f.tiles_u * kTile) / nu);
+  const double plane = (double_precision ? 2.0 : 1.0) * (4.5e-11 + 1.15e-10 * share) * nu * nv *
+                       (std::log2(nu) + std::log2(nv));
+  return visibility * static_cast<double>(visibilities) + plane * f.planes;
 }
 
 double fit_error(const KernelShape& shape, const std::vector<double>& taps, int degree) {

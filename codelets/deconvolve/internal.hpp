@@ -35,7 +35,8 @@ class ScaleSpace {
  public:
   ScaleSpace(const MinorOptions& options, int64_t least_ny, int64_t least_nx);
   const Fft2& fft() const { return fft_; }
-  /// out = in x kernel_s^power / (py px), so that the unnormalised inverse transform is the convolution.
+  /// out = in x kernel_s^power / (py px) (out may be in), so that the unnormalised inverse transform is the
+  /// convolution.
   void multiply(const Spectrum& in, int scale, int power, const Spectrum& out) const;
 
  private:

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include <algorithm>
-#include <map>
+#include <limits>
 
 #include "codelets/deconvolve/internal.hpp"
 
@@ -10,8 +10,7 @@ namespace {
 constexpr int64_t kCacheBytes = int64_t{256} << 20;  ///< of twice-convolved PSFs kept between steps
 
 struct ScalePeak {
-  float value = 0;  ///< of the convolved image, not weighted
-  bool found = false;
+  float value = 0;  ///< of the convolved image, not weighted; 0: nothing there
 };
 
 /// State of one sub-image's multiscale minor loop. Images are regions h x w; spectra are of the padded size.
@@ -28,25 +27,29 @@ class Multiscale {
         nx_(input.psf[0].extent(1)),
         reach_y_(std::min(h_ - 1, ny_ / 2)),
         reach_x_(std::min(w_ - 1, nx_ / 2)),
-        space_(options, h_ + reach_y_, w_ + reach_x_),
-        plane_(fft().plane()),
-        product_(fft().spectrum()),
-        sky_(fft().spectrum()),
+        narrow_(options, h_, w_),
+        wide_(options, h_ + reach_y_, w_ + reach_x_),
+        sky_plane_(narrow_.fft().plane()),
+        sky_(narrow_.fft().spectrum()),
+        product_(narrow_.fft().spectrum()),
+        plane_(wide_.fft().plane()),
+        wide_product_(wide_.fft().spectrum()),
         peaks_(static_cast<size_t>(options.scales)),
         usable_(static_cast<size_t>(options.scales), true),
         slots_(static_cast<size_t>(options.scales)),
         psf_store_(static_cast<size_t>(options.scales)) {
     for (const Image& psf : input.psf) {
-      psf_spectra_.push_back(fft().spectrum());
-      put_centred(fft(), psf, reach_y_, reach_x_, plane_);
-      fft().forward(plane_, psf_spectra_.back());
+      psf_spectra_.push_back(wide_.fft().spectrum());
+      put_centred(wide_.fft(), psf, reach_y_, reach_x_, plane_);
+      wide_.fft().forward(plane_, psf_spectra_.back());
     }
     gains_.assign(static_cast<size_t>(options.scales), options.gain);
     for (int scale = 1; scale < options.scales; ++scale) {
       // The integrated image's PSF after one convolution: its peak says what a component of unit flux looks
       // like at this scale.
       double peak = 0;
-      for (size_t c = 0; c < input.psf.size(); ++c) peak += work_.weights[c] * once_convolved_peak(c, scale);
+      for (size_t c = 0; c < input.psf.size(); ++c)
+        if (work_.weights[c] > 0) peak += work_.weights[c] * once_convolved_peak(input.psf[c], scale);
       if (peak > 1e-6)
         gains_[static_cast<size_t>(scale)] = static_cast<float>(options.gain / peak);
       else
@@ -56,8 +59,8 @@ class Multiscale {
 
   void run() {
     ComponentHeader& header = out_.header();
-    find_peaks();
-    int scale = best_scale();
+    for (ScalePeak& peak : peaks_) peak.value = std::numeric_limits<float>::max();
+    int scale = find_best_scale();
     header.start_peak = header.left_peak = scale < 0 ? 0 : weighted(scale);
     // Near the threshold the loop would hop between scales for ever; a countdown ends that.
     int countdown = std::max(8, static_cast<int>(std::ceil(1.5 * options_.scales)));
@@ -70,6 +73,7 @@ class Multiscale {
       const SubMinorResult result = clean_scale(scale, std::max(wanted, floor), wanted);
       if (result.diverged || result.entries.empty()) {
         usable_[static_cast<size_t>(scale)] = false;
+        peaks_[static_cast<size_t>(scale)] = {};
         if (result.diverged) header.flags |= kDiverged;
       } else {
         emit(work_, input_, result, scale, slots_[static_cast<size_t>(scale)], out_);
@@ -79,74 +83,86 @@ class Multiscale {
         header.flags |= kFull;
         break;
       }
-      find_peaks();
-      scale = best_scale();
+      scale = find_best_scale();
       header.left_peak = scale < 0 ? 0 : weighted(scale);
     }
     if (!(header.left_peak > header.threshold) || countdown == 0) header.flags |= kReached;
   }
 
  private:
-  const Fft2& fft() const { return space_.fft(); }
   float weighted(int scale) const {
     return peaks_[static_cast<size_t>(scale)].value * scale_weight(options_, scale);
   }
 
-  int best_scale() const {
-    int best = -1;
-    for (int scale = 0; scale < options_.scales; ++scale)
-      if (peaks_[static_cast<size_t>(scale)].found && (best < 0 || weighted(scale) > weighted(best)))
-        best = scale;
-    return best;
+  /// The scale of the largest weighted peak, -1 without any. Peaks fall as cleaning goes on, so that an old
+  /// value bounds the new one (nearly: what is cleaned at one scale may raise another a little): scales are
+  /// looked at in the order of their old values until the best of the new ones is ahead of all old ones.
+  int find_best_scale() {
+    put_corner(narrow_.fft(), Image(work_.integrated(), {h_, w_}), sky_plane_);
+    narrow_.fft().forward(sky_plane_, sky_);
+    held_ = -1;
+    std::vector<bool> fresh(peaks_.size(), false);
+    for (;;) {
+      int best = -1;
+      for (int scale = 0; scale < options_.scales; ++scale)
+        if (peaks_[static_cast<size_t>(scale)].value > 0 && (best < 0 || weighted(scale) > weighted(best)))
+          best = scale;
+      if (best < 0 || fresh[static_cast<size_t>(best)]) return best;
+      fresh[static_cast<size_t>(best)] = true;
+      find_peak_of(best);
+    }
   }
 
-  double once_convolved_peak(size_t channel, int scale) {
-    space_.multiply(psf_spectra_[channel], scale, 1, product_);
-    fft().inverse(product_, plane_);
-    return plane_[0];
+  /// sky_plane_ = integrated residual convolved with the kernel of the scale.
+  void hold(int scale) {
+    if (held_ == scale) return;
+    narrow_.multiply(sky_, scale, 1, product_);
+    narrow_.fft().inverse(product_, sky_plane_);
+    held_ = scale;
   }
 
-  /// plane_ = image convolved with the kernel of the scale.
-  void convolve(const Spectrum& image, int scale) {
-    space_.multiply(image, scale, 1, product_);
-    fft().inverse(product_, plane_);
-  }
-
-  void find_peaks() {
-    put_corner(fft(), Image(work_.integrated(), {h_, w_}), plane_);
-    fft().forward(plane_, sky_);
-    for (int scale = 0; scale < options_.scales; ++scale) {
-      ScalePeak& peak = peaks_[static_cast<size_t>(scale)];
-      peak = {};
-      if (!usable_[static_cast<size_t>(scale)]) continue;
-      const float* image = work_.integrated();
-      int64_t stride = w_;
-      if (scale > 0) {
-        convolve(sky_, scale);
-        image = plane_.data();
-        stride = fft().nx();
-      }
-      // Peaks of the margin would be found again by the neighbour; only what stands in the rectangle drives
-      // the loop.
-      const Rect& rect = input_.rect;
-      const int64_t y0 = rect.y0 - work_.region.y0, x0 = rect.x0 - work_.region.x0;
-      for (int64_t y = y0; y < y0 + rect.ny; ++y) {
-        const uint16_t* allowed = work_.allowed.data() + y * w_;
-        for (int64_t x = x0; x < x0 + rect.nx; ++x) {
-          const float value = image[y * stride + x],
-                      size = options_.allow_negative ? std::fabs(value) : value;
-          if (size > peak.value && (allowed[x] >> scale & 1)) {
-            peak.value = size;
-            peak.found = true;
-          }
-        }
+  void find_peak_of(int scale) {
+    ScalePeak& peak = peaks_[static_cast<size_t>(scale)];
+    peak = {};
+    if (!usable_[static_cast<size_t>(scale)]) return;
+    const float* image = work_.integrated();
+    int64_t stride = w_;
+    if (scale > 0) {
+      hold(scale);
+      image = sky_plane_.data();
+      stride = narrow_.fft().nx();
+    }
+    // Peaks of the margin are the neighbour's; only what stands in the rectangle drives the loop.
+    const Rect& rect = input_.rect;
+    const int64_t y0 = rect.y0 - work_.region.y0, x0 = rect.x0 - work_.region.x0;
+    for (int64_t y = y0; y < y0 + rect.ny; ++y) {
+      const uint16_t* allowed = work_.allowed.data() + y * w_;
+      for (int64_t x = x0; x < x0 + rect.nx; ++x) {
+        const float value = image[y * stride + x], size = options_.allow_negative ? std::fabs(value) : value;
+        if (size > peak.value && (allowed[x] >> scale & 1)) peak.value = size;
       }
     }
+  }
+
+  /// Peak of the PSF convolved once: what a component of unit flux looks like at its scale, before it is
+  /// smoothed again.
+  double once_convolved_peak(const Image& psf, int scale) const {
+    const std::vector<float> kernel = scale_kernel(options_, scale);
+    const int64_t r = kernel_radius(options_, scale), n = 2 * r + 1;
+    double sum = 0;
+    for (int64_t y = std::max<int64_t>(0, ny_ / 2 - r); y < std::min(ny_, ny_ / 2 + r + 1); ++y)
+      for (int64_t x = std::max<int64_t>(0, nx_ / 2 - r); x < std::min(nx_, nx_ / 2 + r + 1); ++x) {
+        const float value = psf(y, x);
+        if (std::isfinite(value))
+          sum += double{value} * kernel[static_cast<size_t>((y - ny_ / 2 + r) * n + x - nx_ / 2 + r)];
+      }
+    return sum;
   }
 
   /// The PSFs convolved twice with the kernel, centre at extent / 2; kept if there is room.
   std::vector<Image> twice_convolved(int scale) {
     const int64_t ny = 2 * reach_y_ + 1, nx = 2 * reach_x_ + 1;
+    const Fft2& fft = wide_.fft();
     auto& store = psf_store_[static_cast<size_t>(scale)];
     if (store.empty()) {
       const int64_t bytes = ny * nx * static_cast<int64_t>(sizeof(float) * input_.psf.size());
@@ -154,13 +170,13 @@ class Multiscale {
         for (auto& other : psf_store_) std::vector<float>().swap(other);
       store.resize(static_cast<size_t>(ny * nx) * input_.psf.size());
       for (size_t c = 0; c < input_.psf.size(); ++c) {
-        space_.multiply(psf_spectra_[c], scale, 2, product_);
-        fft().inverse(product_, plane_);
+        wide_.multiply(psf_spectra_[c], scale, 2, wide_product_);
+        fft.inverse(wide_product_, plane_);
         float* to = store.data() + c * static_cast<size_t>(ny * nx);
         for (int64_t y = 0; y < ny; ++y)
           for (int64_t x = 0; x < nx; ++x)
-            to[y * nx + x] = plane_[(y - ny / 2 + fft().ny()) % fft().ny() * fft().nx() +
-                                    (x - nx / 2 + fft().nx()) % fft().nx()];
+            to[y * nx + x] =
+                plane_[(y - ny / 2 + fft.ny()) % fft.ny() * fft.nx() + (x - nx / 2 + fft.nx()) % fft.nx()];
       }
     }
     std::vector<Image> views;
@@ -184,14 +200,16 @@ class Multiscale {
       for (size_t i = 0; i < convolved.size(); ++i) {
         // With one channel its residual is the integrated image, whose spectrum is there already.
         if (channels > 1 && i < channels) {
-          put_corner(fft(), Image(work_.residual[i].data(), {h_, w_}), plane_);
-          fft().forward(plane_, scratch());
-          convolve(scratch(), scale);
+          put_corner(narrow_.fft(), Image(work_.residual[i].data(), {h_, w_}), sky_plane_);
+          narrow_.fft().forward(sky_plane_, product_);
+          narrow_.multiply(product_, scale, 1, product_);
+          narrow_.fft().inverse(product_, sky_plane_);
+          held_ = -1;
         } else {
-          convolve(sky_, scale);
+          hold(scale);
         }
         for (int64_t y = 0; y < h_; ++y)
-          std::copy_n(plane_.data() + y * fft().nx(), w_, convolved[i].data() + y * w_);
+          std::copy_n(sky_plane_.data() + y * narrow_.fft().nx(), w_, convolved[i].data() + y * w_);
       }
       for (size_t c = 0; c < channels; ++c) job.values.push_back(convolved[c].data());
       job.integrated = convolved.back().data();
@@ -211,28 +229,26 @@ class Multiscale {
     return sub_minor(job);
   }
 
-  const Spectrum& scratch() {
-    if (scratch_.size() == 0) scratch_ = fft().spectrum();
-    return scratch_;
-  }
-
   /// residual[channel] -= PSF * kernel * components, at full resolution.
   void subtract(const SubMinorResult& result, int scale) {
     const size_t channels = work_.residual.size();
+    const Fft2& fft = wide_.fft();
     for (size_t c = 0; c < channels; ++c) {
-      std::fill_n(plane_.data(), fft().plane_size(), 0.0f);
+      std::fill_n(plane_.data(), fft.plane_size(), 0.0f);
       for (size_t i = 0; i < result.entries.size(); ++i)
-        plane_[result.entries[i].y * fft().nx() + result.entries[i].x] += result.flux[i * channels + c];
-      fft().forward(plane_, scratch());
+        plane_[result.entries[i].y * fft.nx() + result.entries[i].x] += result.flux[i * channels + c];
+      fft.forward(plane_, wide_product_);
       const Spectrum& psf = psf_spectra_[c];
-      for (int64_t i = 0; i < fft().spectrum_size(); ++i) {
-        const auto a = scratch_[i], b = psf[i];
-        scratch_[i] = {a.real() * b.real() - a.imag() * b.imag(), a.real() * b.imag() + a.imag() * b.real()};
+      for (int64_t i = 0; i < fft.spectrum_size(); ++i) {
+        const auto a = wide_product_[i], b = psf[i];
+        wide_product_[i] = {a.real() * b.real() - a.imag() * b.imag(),
+                            a.real() * b.imag() + a.imag() * b.real()};
       }
-      convolve(scratch_, scale);
+      wide_.multiply(wide_product_, scale, 1, wide_product_);
+      fft.inverse(wide_product_, plane_);
       float* residual = work_.residual[c].data();
       for (int64_t y = 0; y < h_; ++y)
-        for (int64_t x = 0; x < w_; ++x) residual[y * w_ + x] -= plane_[y * fft().nx() + x];
+        for (int64_t x = 0; x < w_; ++x) residual[y * w_ + x] -= plane_[y * fft.nx() + x];
     }
     work_.update_integrated();
   }
@@ -242,9 +258,15 @@ class Multiscale {
   ComponentList out_;
   Work work_;
   int64_t h_, w_, ny_, nx_, reach_y_, reach_x_;
-  ScaleSpace space_;
+  ScaleSpace narrow_;  ///< of the region's size: centres keep a kernel's radius from its edges, so nothing
+                       ///< wraps into them
+  ScaleSpace wide_;    ///< with room for the PSF
+  Plane sky_plane_;    ///< integrated residual at scale held_, if that is not negative
+  Spectrum sky_;       ///< of the integrated residual
+  Spectrum product_;
   Plane plane_;
-  Spectrum product_, sky_, scratch_;
+  Spectrum wide_product_;
+  int held_ = -1;
   std::vector<Spectrum> psf_spectra_;  ///< [channel]
   std::vector<float> gains_;           ///< [scale]
   std::vector<ScalePeak> peaks_;       ///< [scale]
@@ -267,8 +289,10 @@ int64_t minor_workspace_bytes(const MinorOptions& options, int64_t ny, int64_t n
   const int64_t work = pixels * (4 * (channels + (channels > 1 ? 1 : 0)) + 2 + 4 * int64_t{options.scales});
   const int64_t list = sub_minor_bytes(r.ny, r.nx, channels);
   if (options.algorithm != Algorithm::multiscale) return work + std::max(list, 3 * plane);
+  const int64_t narrow = fft_plane_bytes(r.ny, r.nx);
   const int64_t stored = 4 * channels * (2 * r.ny - 1) * (2 * r.nx - 1);
-  return work + list + pixels * 4 * (channels + 1) + (4 + channels) * plane + options.scales * plane / 2 +
+  return work + list + pixels * 4 * (channels + 1) + (2 + channels) * plane + 3 * narrow +
+         options.scales * (plane + narrow) / 2 +
          std::max(stored, std::min(kCacheBytes, stored * options.scales));
 }
 

@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include <algorithm>
 
+#include "codelets/common/cuda_body.hpp"
 #include "codelets/restore/restore_tasks.hpp"
+#if FRINGEFLOW_HAVE_CUDA
+#include "codelets/restore/restore_cuda.hpp"
+#endif
 
 namespace fringeflow::restore {
 namespace {
@@ -28,6 +32,15 @@ void restore_body(const runtime::BodyContext& context) {
     std::copy_n(residual.data(), residual.size(), out.data());
 }
 
+#if FRINGEFLOW_HAVE_CUDA
+void restore_cuda_body(const runtime::BodyContext& context) {
+  cuda::throw_posted_error();
+  const auto& args = context.arguments<RestoreArgs>();
+  restore_cuda(cuda::stream_of(context.cuda_stream()), context[1].as<const float>(), context[2].as<const float>(),
+               context[3].as<const BeamBlock>(), args.ny, args.nx, context[0].as<float>());
+}
+#endif
+
 double restore_work(const void* arguments) {
   const auto& args = *static_cast<const RestoreArgs*>(arguments);
   return static_cast<double>(args.nx * args.ny);
@@ -48,6 +61,7 @@ const runtime::CodeletDef& restore_codelet() {
                                        .doc = "Model convolved with the restoring beam, plus residual",
                                        .colour = 0xf768a1,
                                        .cpu = restore_body,
+                                       .cuda = FF_CUDA(restore_cuda_body),
                                        .work = restore_work,
                                        .cpu_work_per_s = 3e7,
                                        .cuda_work_per_s = 3e9,

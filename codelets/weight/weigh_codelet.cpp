@@ -1,8 +1,15 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "codelets/weight/weigh.hpp"
 
+#include "codelets/common/cuda_body.hpp"
+#if FRINGEFLOW_HAVE_CUDA
+#include "codelets/weight/weight_cuda.hpp"
+#endif
+
 namespace fringeflow::weight {
 namespace {
+
+using runtime::BodyContext;
 
 gridder::ChunkGeometry chunk_geometry(const ChunkLayout& layout, void* chunk, const std::vector<double>& freq_hz, int64_t begin, int64_t end,
                                       double max_uv_lambda) {
@@ -46,6 +53,47 @@ void weigh_body(const runtime::BodyContext& context) {
     }
 }
 
+#if FRINGEFLOW_HAVE_CUDA
+WeightChunk chunk_on_device(const BodyContext& context, const ChunkLayout& layout, void* chunk,
+                            const std::shared_ptr<const std::vector<double>>& freq_hz, int64_t begin, int64_t end) {
+  auto& worker = cuda::Worker::of(cuda::stream_of(context.cuda_stream()));
+  return {layout.uvw_m(chunk).data(), worker.constants(freq_hz), layout.rows, layout.channels, begin, end};
+}
+
+void density_cuda_body(const BodyContext& context) {
+  cuda::throw_posted_error();
+  const auto& args = context.arguments<DensityArgs>();
+  void* chunk = context[1].data;
+  density_cuda(cuda::stream_of(context.cuda_stream()), args.geometry,
+               chunk_on_device(context, args.layout, chunk, args.freq_hz, 0, args.layout.channels),
+               plane(args.layout.weight(chunk), 0).data(), context[0].as<double>());
+}
+
+void density_summary_cuda_body(const BodyContext& context) {
+  density_summary_cuda(cuda::stream_of(context.cuda_stream()), context.arguments<DensitySummaryArgs>().geometry,
+                       context[1].as<const double>(), context[0].as<DensitySummary>());
+}
+
+void weigh_cuda_body(const BodyContext& context) {
+  cuda::throw_posted_error();
+  const auto& args = context.arguments<WeighArgs>();
+  void* chunk = context[0].data;
+  const auto scheme = scheme_of(args.options);
+  const auto factor = weight_factor(scheme, context.size() > 2 ? context[2].as<const double>() : nullptr,
+                                    scheme.weighting == Weighting::kBriggs ? context[3].as<const DensitySummary>() : nullptr);
+  for (size_t c = 0; c < args.channels.size(); ++c)
+    for (int64_t stokes = 0; stokes < args.layout.stokes; ++stokes) {
+      std::function<void(int64_t)> beyond;
+      if (args.add_to_sums && stokes == 0)
+        beyond = [counters = args.counters](int64_t count) { counters->add_beyond_grid(count); };
+      double* sum = args.add_to_sums ? context[1].as<double>() + static_cast<int64_t>(c) * args.layout.stokes + stokes : nullptr;
+      apply_weights_cuda(cuda::stream_of(context.cuda_stream()), factor, args.geometry,
+                         chunk_on_device(context, args.layout, chunk, args.freq_hz, args.channels[c].first, args.channels[c].second),
+                         plane(args.layout.weight(chunk), stokes).data(), sum, std::move(beyond));
+    }
+}
+#endif
+
 double density_work(const void* arguments) {
   const auto& layout = static_cast<const DensityArgs*>(arguments)->layout;
   return static_cast<double>(layout.rows * layout.channels);
@@ -63,6 +111,7 @@ const runtime::CodeletDef& density_codelet() {
                                        .doc = "Adds a chunk's weights to the density grid in the uv plane",
                                        .colour = 0xd9f0a3,
                                        .cpu = density_body,
+                                       .cuda = FF_CUDA(density_cuda_body),
                                        .work = density_work,
                                        .cpu_work_per_s = 2e8,
                                        .cuda_work_per_s = 5e9,
@@ -74,6 +123,7 @@ const runtime::CodeletDef& density_summary_codelet() {
                                        .doc = "Sums of the density grid that Briggs' weighting needs",
                                        .colour = 0xaddd8e,
                                        .cpu = density_summary_body,
+                                       .cuda = FF_CUDA(density_summary_cuda_body),
                                        .work = summary_work,
                                        .cpu_work_per_s = 1e9,
                                        .cuda_work_per_s = 1e11,
@@ -85,6 +135,7 @@ const runtime::CodeletDef& weigh_codelet() {
                                        .doc = "Turns weights into imaging weights and adds up their sum",
                                        .colour = 0x78c679,
                                        .cpu = weigh_body,
+                                       .cuda = FF_CUDA(weigh_cuda_body),
                                        .work = weigh_work,
                                        .cpu_work_per_s = 2e8,
                                        .cuda_work_per_s = 5e9,

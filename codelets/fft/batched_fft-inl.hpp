@@ -36,8 +36,110 @@ inline constexpr ptrdiff_t kRow = 2 * gridder::kLanes<T>;  ///< scalars of a row
 /// Twiddles of a pass: none, those of the pass, or the caller's for every output of the last pass.
 enum class Twiddle { kNone, kPass, kOutput };
 
-/// DFT of R values in registers, sign +.
+/// (cos, sin) of 2 pi k / n for the constants of composite butterflies, n = 9 or 16.
+constexpr double ButterflyCos(int k, int n) {
+  constexpr double kNinths[] = {1, 0.76604444311897803520, 0.17364817766693034885, -0.5,
+                                -0.93969262078590838405};
+  constexpr double kSixteenths[] = {
+      1, 0.92387953251128675613,  0.70710678118654752440,  0.38268343236508977173,
+      0, -0.38268343236508977173, -0.70710678118654752440, -0.92387953251128675613,
+      -1};
+  k %= n;
+  if (2 * k > n) k = n - k;
+  return n == 9 ? kNinths[k] : kSixteenths[k];
+}
+constexpr double ButterflySin(int k, int n) {
+  constexpr double kNinths[] = {0, 0.64278760968653932632, 0.98480775301220805937, 0.86602540378443864676,
+                                0.34202014332566873304};
+  k %= n;
+  if (2 * k > n) return -ButterflySin(n - k, n);
+  // A quarter of a turn is four sixteenths; ninths have no such step.
+  return n == 9 ? kNinths[k] : ButterflyCos(k >= 4 ? k - 4 : 4 - k, n);
+}
+constexpr int InverseModulo(int a, int n) {
+  for (int i = 1; i < n; ++i)
+    if (a * i % n == 1) return i;
+  return 0;
+}
+
 template <int R, class D, class V = hn::Vec<D>>
+HWY_INLINE void Butterfly(D d, V* HWY_RESTRICT re, V* HWY_RESTRICT im);
+
+/// DFT of A B values, A and B coprime: prime factors, no twiddles.
+template <int A, int B, class D, class V = hn::Vec<D>>
+HWY_INLINE void CoprimeButterfly(D d, V* HWY_RESTRICT re, V* HWY_RESTRICT im) {
+  constexpr int kN = A * B;
+  constexpr int kA = B * InverseModulo(B % A, A), kB = A * InverseModulo(A % B, B);
+  V xr[kN], xi[kN];
+#pragma GCC unroll 16
+  for (int b = 0; b < B; ++b) {
+    V tr[A], ti[A];
+#pragma GCC unroll 16
+    for (int a = 0; a < A; ++a) {
+      tr[a] = re[(B * a + A * b) % kN];
+      ti[a] = im[(B * a + A * b) % kN];
+    }
+    Butterfly<A>(d, tr, ti);
+#pragma GCC unroll 16
+    for (int a = 0; a < A; ++a) {
+      xr[a * B + b] = tr[a];
+      xi[a * B + b] = ti[a];
+    }
+  }
+#pragma GCC unroll 16
+  for (int a = 0; a < A; ++a) {
+    Butterfly<B>(d, xr + a * B, xi + a * B);
+#pragma GCC unroll 16
+    for (int b = 0; b < B; ++b) {
+      re[(kA * a + kB * b) % kN] = xr[a * B + b];
+      im[(kA * a + kB * b) % kN] = xi[a * B + b];
+    }
+  }
+}
+
+/// DFT of A^2 values in two steps with constant twiddles between, A = 3 or 4.
+template <int A, class D, class V = hn::Vec<D>>
+HWY_INLINE void SquareButterfly(D d, V* HWY_RESTRICT re, V* HWY_RESTRICT im) {
+  using T = hn::TFromD<D>;
+  constexpr int kN = A * A;
+  V xr[kN], xi[kN];
+#pragma GCC unroll 16
+  for (int b = 0; b < A; ++b) {
+    V tr[A], ti[A];
+#pragma GCC unroll 16
+    for (int a = 0; a < A; ++a) {
+      tr[a] = re[A * a + b];
+      ti[a] = im[A * a + b];
+    }
+    Butterfly<A>(d, tr, ti);
+#pragma GCC unroll 16
+    for (int a = 0; a < A; ++a) {
+      if (a * b == 0) {
+        xr[a * A + b] = tr[a];
+        xi[a * A + b] = ti[a];
+      } else if (4 * a * b == kN) {  // times i
+        xr[a * A + b] = hn::Neg(ti[a]);
+        xi[a * A + b] = tr[a];
+      } else {
+        const V c = hn::Set(d, T(ButterflyCos(a * b, kN))), s = hn::Set(d, T(ButterflySin(a * b, kN)));
+        xr[a * A + b] = hn::NegMulAdd(ti[a], s, hn::Mul(tr[a], c));
+        xi[a * A + b] = hn::MulAdd(tr[a], s, hn::Mul(ti[a], c));
+      }
+    }
+  }
+#pragma GCC unroll 16
+  for (int a = 0; a < A; ++a) {
+    Butterfly<A>(d, xr + a * A, xi + a * A);
+#pragma GCC unroll 16
+    for (int b = 0; b < A; ++b) {
+      re[a + A * b] = xr[a * A + b];
+      im[a + A * b] = xi[a * A + b];
+    }
+  }
+}
+
+/// DFT of R values in registers, sign +.
+template <int R, class D, class V>
 HWY_INLINE void Butterfly(D d, V* HWY_RESTRICT re, V* HWY_RESTRICT im) {
   using T = hn::TFromD<D>;
   if constexpr (R == 2) {
@@ -93,6 +195,18 @@ HWY_INLINE void Butterfly(D d, V* HWY_RESTRICT re, V* HWY_RESTRICT im) {
     im[2] = hn::Add(qi, vr);
     re[3] = hn::Add(qr, vi);
     im[3] = hn::Sub(qi, vr);
+  } else if constexpr (R == 6) {
+    CoprimeButterfly<2, 3>(d, re, im);
+  } else if constexpr (R == 9) {
+    SquareButterfly<3>(d, re, im);
+  } else if constexpr (R == 10) {
+    CoprimeButterfly<2, 5>(d, re, im);
+  } else if constexpr (R == 12) {
+    CoprimeButterfly<3, 4>(d, re, im);
+  } else if constexpr (R == 15) {
+    CoprimeButterfly<3, 5>(d, re, im);
+  } else if constexpr (R == 16) {
+    SquareButterfly<4>(d, re, im);
   } else {
     static_assert(R == 8);
     const V h = hn::Set(d, T(0.70710678118654752440));
@@ -189,8 +303,20 @@ HWY_INLINE void PassOfRadix(int radix, int n_pass, int s, const T* src, ptrdiff_
       return Pass<4, kTwiddle>(n_pass, s, src, src_stride, dst, dst_stride, twiddle, parts);
     case 5:
       return Pass<5, kTwiddle>(n_pass, s, src, src_stride, dst, dst_stride, twiddle, parts);
-    default:
+    case 6:
+      return Pass<6, kTwiddle>(n_pass, s, src, src_stride, dst, dst_stride, twiddle, parts);
+    case 8:
       return Pass<8, kTwiddle>(n_pass, s, src, src_stride, dst, dst_stride, twiddle, parts);
+    case 9:
+      return Pass<9, kTwiddle>(n_pass, s, src, src_stride, dst, dst_stride, twiddle, parts);
+    case 10:
+      return Pass<10, kTwiddle>(n_pass, s, src, src_stride, dst, dst_stride, twiddle, parts);
+    case 12:
+      return Pass<12, kTwiddle>(n_pass, s, src, src_stride, dst, dst_stride, twiddle, parts);
+    case 15:
+      return Pass<15, kTwiddle>(n_pass, s, src, src_stride, dst, dst_stride, twiddle, parts);
+    default:
+      return Pass<16, kTwiddle>(n_pass, s, src, src_stride, dst, dst_stride, twiddle, parts);
   }
 }
 

@@ -43,6 +43,7 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <map>
 #include <mutex>
 #include <numbers>
@@ -93,24 +94,57 @@ void unit_root(int64_t k, int64_t n, double& c, double& s) {
   }
 }
 
+/// Cost of a pass for each element, measured, in arbitrary units: the butterfly, its twiddles, loads and
+/// stores.
+struct Radix {
+  int radix;
+  double cost;
+};
+constexpr Radix kRadices[] = {{16, 1.5}, {15, 1.5}, {12, 1.3}, {10, 1.3}, {9, 1.3}, {8, 1.1},
+                              {6, 1.1},  {5, 1.05}, {4, 1.0},  {3, 1.0},  {2, 1.0}};
+
+/// The cheapest sequence of radices, large ones first.
+double cheapest_radices(int n, int largest, std::vector<int>& radices) {
+  radices.clear();
+  if (n == 1) return 0;
+  double best = std::numeric_limits<double>::infinity();
+  for (const Radix& r : kRadices) {
+    if (r.radix > largest || n % r.radix != 0) continue;
+    std::vector<int> rest;
+    const double cost = r.cost + cheapest_radices(n / r.radix, r.radix, rest);
+    if (cost < best) {
+      best = cost;
+      radices = {r.radix};
+      radices.insert(radices.end(), rest.begin(), rest.end());
+    }
+  }
+  return best;
+}
 std::vector<int> radices_of(int n) {
   std::vector<int> radices;
-  for (int f : {8, 5, 4, 3, 2})
-    while (n % f == 0) {
-      // 16 is better as 4 x 4 than as 8 x 2.
-      if (f == 8 && n % 16 == 0 && n % 64 != 0 && n % 128 != 0) break;
-      radices.push_back(f);
-      n /= f;
-    }
+  cheapest_radices(n, n, radices);
   return radices;
 }
 
-/// The divisor of n nearest below sqrt(n); 1 for short lengths.
+/// The first factor of a long length, 1 for short ones: both transforms fit the cache, and are cheap.
 int split(int64_t n) {
   if (n <= kLongestShort) return 1;
+  int64_t root = 1;
+  while ((root + 1) * (root + 1) <= n) ++root;
+  double best_cost = std::numeric_limits<double>::infinity();
   int best = 1;
-  for (int64_t k = 1; k * k <= n; ++k)
-    if (n % k == 0) best = static_cast<int>(k);
+  for (int64_t k = 1; k <= root; ++k) {
+    if (n % k != 0) continue;
+    std::vector<int> radices;
+    // A mild preference for equal halves decides between equal costs, and bounds the buffers.
+    const double cost = cheapest_radices(static_cast<int>(k), static_cast<int>(k), radices) +
+                        cheapest_radices(static_cast<int>(n / k), static_cast<int>(n / k), radices) +
+                        0.5 * std::log2(static_cast<double>(n / k) / static_cast<double>(k));
+    if (cost < best_cost) {
+      best_cost = cost;
+      best = static_cast<int>(k);
+    }
+  }
   return best;
 }
 

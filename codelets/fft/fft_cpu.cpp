@@ -22,9 +22,10 @@ namespace fringeflow::fft {
 
 /// 1 / psi_hat of the w kernel at (r - r_centre) dw as a polynomial in t^2, t = (r - r_centre) / r_half.
 struct PlaneCorrection {
-  static constexpr int kTerms = 28;
-  double per_offset = 0;      ///< t per unit of r - r_centre
-  double terms[kTerms] = {};  ///< Chebyshev coefficients in 2 t^2 - 1
+  static constexpr int kMaxTerms = 28;
+  double per_offset = 0;         ///< t per unit of r - r_centre
+  int terms_used = 1;            ///< the rest is below rounding
+  double terms[kMaxTerms] = {};  ///< Chebyshev coefficients in 2 t^2 - 1
 };
 
 }  // namespace fringeflow::fft
@@ -36,36 +37,43 @@ namespace HWY_NAMESPACE {
 
 using gridder::Facet;
 
-/// Clenshaw's sum of the correction's series.
-template <class D, class V = hn::Vec<D>>
-HWY_INLINE V Correction(D d, const PlaneCorrection& correction, V offset) {
-  const V t = hn::Mul(offset, hn::Set(d, correction.per_offset));
-  const V z = hn::MulAdd(hn::Mul(t, t), hn::Set(d, 2.0), hn::Set(d, -1.0));
-  const V two_z = hn::Add(z, z);
-  V b1 = hn::Zero(d), b2 = hn::Zero(d);
-  for (int i = PlaneCorrection::kTerms - 1; i > 0; --i) {
-    const V b = hn::MulAdd(two_z, b1, hn::Sub(hn::Set(d, correction.terms[i]), b2));
-    b2 = b1;
-    b1 = b;
-  }
-  return hn::MulAdd(z, b1, hn::Sub(hn::Set(d, correction.terms[0]), b2));
-}
-
 /// Factors of the pixels (x, y_first + lane), lane in [0, L): scale x corrections, NaN beyond the horizon.
 template <class T>
 HWY_INLINE void Factors(const FacetPlan& plan, const Directions<T>& directions,
                         const PlaneCorrection& correction, int64_t x, const double* correction_y,
                         double scale, bool divide_by_n, double* factors) {
-  const WideDouble<T> d;
-  const auto scale_x = hn::Set(d, scale * plan.correction_x[size_t(x)]);
-  for (int lane = 0; lane < kLanes<T>; lane += int(hn::Lanes(d))) {
-    const auto direction = directions(x, lane);
-    auto factor = hn::Mul(hn::Mul(scale_x, hn::Load(d, correction_y + lane)),
-                          Correction(d, correction, direction.offset));
-    if (divide_by_n) factor = hn::Div(factor, direction.n);
-    factor =
-        hn::IfThenElse(direction.above_horizon, factor, hn::Set(d, std::numeric_limits<double>::quiet_NaN()));
-    hn::Store(factor, d, factors + lane);
+  using D = WideDouble<T>;
+  using V = hn::Vec<D>;
+  const D d;
+  constexpr int kN = int(hn::MaxLanes(D())), kVectors = kLanes<T> / kN;
+  V z[kVectors], b1[kVectors], b2[kVectors];
+  typename Directions<T>::Value direction[kVectors];
+#pragma GCC unroll 16
+  for (int i = 0; i < kVectors; ++i) {
+    direction[i] = directions(x, i * kN);
+    const V t = hn::Mul(direction[i].offset, hn::Set(d, correction.per_offset));
+    z[i] = hn::MulAdd(hn::Mul(t, t), hn::Set(d, 2.0), hn::Set(d, -1.0));
+    b1[i] = b2[i] = hn::Zero(d);
+  }
+  // Clenshaw's sum of the w kernel's series, all vectors at once: each alone is a chain of dependent
+  // operations.
+  for (int term = correction.terms_used - 1; term > 0; --term) {
+    const V c = hn::Set(d, correction.terms[term]);
+#pragma GCC unroll 16
+    for (int i = 0; i < kVectors; ++i) {
+      const V b = hn::MulAdd(hn::Add(z[i], z[i]), b1[i], hn::Sub(c, b2[i]));
+      b2[i] = b1[i];
+      b1[i] = b;
+    }
+  }
+  const V scale_x = hn::Set(d, scale * plan.correction_x[size_t(x)]);
+#pragma GCC unroll 16
+  for (int i = 0; i < kVectors; ++i) {
+    const V sum = hn::MulAdd(z[i], b1[i], hn::Sub(hn::Set(d, correction.terms[0]), b2[i]));
+    V factor = hn::Mul(hn::Mul(scale_x, hn::Load(d, correction_y + i * kN)), sum);
+    if (divide_by_n) factor = hn::Div(factor, direction[i].n);
+    const V nan = hn::Set(d, std::numeric_limits<double>::quiet_NaN());
+    hn::Store(hn::IfThenElse(direction[i].above_horizon, factor, nan), d, factors + i * kN);
   }
 }
 
@@ -169,7 +177,7 @@ HWY_EXPORT(UncorrectDoubleDouble);
 namespace {
 
 PlaneCorrection plane_correction(const gridder::Facet& facet) {
-  constexpr int kNodes = 2 * PlaneCorrection::kTerms;
+  constexpr int kNodes = 2 * PlaneCorrection::kMaxTerms;
   gridder::KernelShape shape;
   shape.support = facet.support;
   shape.beta = facet.beta;
@@ -180,9 +188,11 @@ PlaneCorrection plane_correction(const gridder::Facet& facet) {
     const double angle = std::numbers::pi * (node + 0.5) / kNodes;
     // z = 2 t^2 - 1 = cos(angle), so t = cos(angle / 2).
     const double value = 1 / gridder::kernel_transform(shape, std::cos(angle / 2) * facet.r_half * facet.dw);
-    for (int i = 0; i < PlaneCorrection::kTerms; ++i)
+    for (int i = 0; i < PlaneCorrection::kMaxTerms; ++i)
       out.terms[i] += (i == 0 ? 1.0 : 2.0) / kNodes * value * std::cos(i * angle);
   }
+  for (int i = 1; i < PlaneCorrection::kMaxTerms; ++i)
+    if (std::abs(out.terms[i]) > 1e-15 * std::abs(out.terms[0])) out.terms_used = i + 1;
   return out;
 }
 
@@ -213,8 +223,8 @@ template <class T>
 int64_t fft_scratch_scalars(const FacetPlan& plan) {
   constexpr int64_t kElement = 2 * gridder::kLanes<T>;
   const gridder::Facet& facet = plan.facet;
-  const int64_t rows =
-      gridder::kSlabPlanes * (facet.nv + kPlanePadding) * kElement + transform_plan<T>(facet.nv)->scratch_scalars();
+  const int64_t rows = gridder::kSlabPlanes * (facet.nv + kPlanePadding) * kElement +
+                       transform_plan<T>(facet.nv)->scratch_scalars();
   const int64_t columns = (facet.nu + facet.nx) * kElement + transform_plan<T>(facet.nu)->scratch_scalars();
   return std::max(rows, columns);
 }

@@ -3,6 +3,13 @@
 
 #include <algorithm>
 
+#include "codelets/common/cuda_body.hpp"
+#if FRINGEFLOW_HAVE_CUDA
+#include "codelets/common/cuda_on_host.hpp"
+#include "codelets/deconvolve/clean_cuda.hpp"
+#include "codelets/deconvolve/internal.hpp"
+#endif
+
 namespace fringeflow::deconvolve {
 namespace {
 
@@ -107,6 +114,49 @@ void far_sidelobe_body(const BodyContext& context) {
                                       args.rect.ny / 2, args.rect.nx / 2);
 }
 
+#if FRINGEFLOW_HAVE_CUDA
+CleanImages images_on_device(const CleanArgs& args, const BodyContext& context, size_t sums, size_t residual, bool with_psf) {
+  CleanImages result;
+  result.sums = context[sums].as<const double>();
+  if (args.auto_mask) result.scale_mask = context[residual - 1].as<const uint16_t>();
+  const size_t channels = args.sum_index.size();
+  for (size_t c = 0; c < channels; ++c) result.residual.push_back(context[residual + c].as<const float>());
+  for (size_t c = 0; with_psf && c < channels; ++c)
+    result.psf.push_back(context[residual + channels + c].as<const float>());
+  return result;
+}
+
+CleanLimits clean_limits(const CleanArgs& args) {
+  const Limits limits = scale_limits(args.minor, 0, args.ny, args.nx);
+  return {limits.y_begin, limits.y_end, limits.x_begin, limits.x_end};
+}
+
+void find_peak_cuda_body(const BodyContext& context) {
+  cuda::throw_posted_error();
+  const auto& args = context.arguments<CleanArgs>();
+  if (args.minor.algorithm == Algorithm::multiscale) return cuda::run_on_host(context, args, 1, find_peak_body);
+  find_peak_cuda(cuda::stream_of(context.cuda_stream()), args, clean_limits(args),
+                 images_on_device(args, context, 1, args.auto_mask ? 3 : 2, false), context[0].as<Peak>());
+}
+
+void statistics_cuda_body(const BodyContext& context) {
+  cuda::throw_posted_error();
+  const auto& args = context.arguments<CleanArgs>();
+  auto images = images_on_device(args, context, 1, 2, false);
+  images.scale_mask = nullptr;  // this task has none
+  statistics_cuda(cuda::stream_of(context.cuda_stream()), args, images, context[0].as<Robust>());
+}
+
+void minor_cuda_body(const BodyContext& context) {
+  cuda::throw_posted_error();
+  const auto& args = context.arguments<CleanArgs>();
+  if (args.minor.algorithm == Algorithm::multiscale) return cuda::run_on_host(context, args, 1, minor_body);
+  minor_cuda(cuda::stream_of(context.cuda_stream()), args, clean_limits(args),
+             images_on_device(args, context, 2, args.auto_mask ? 4 : 3, true), context[1].as<const LoopBlock>(),
+             context[0].data, context[0].bytes);
+}
+#endif
+
 double pixels_work(const void* arguments) {
   const auto& args = *static_cast<const CleanArgs*>(arguments);
   return static_cast<double>(args.rect.ny * args.rect.nx) * args.channels() * args.minor.scales;
@@ -118,12 +168,13 @@ double whole_work(const void* arguments) {
 }
 
 runtime::CodeletDef define(const char* name, const char* doc, uint32_t colour, runtime::Body body,
-                           double (*work)(const void*), double rate) {
+                           double (*work)(const void*), double rate, runtime::Body cuda_body = nullptr) {
   return {.name = name,
           .doc = doc,
           .colour = colour,
           .role = runtime::Role::compute,
           .cpu = body,
+          .cuda = cuda_body,
           .work = work,
           .cpu_work_per_s = rate,
           .cuda_work_per_s = rate * 50,
@@ -134,12 +185,13 @@ runtime::CodeletDef define(const char* name, const char* doc, uint32_t colour, r
 
 const runtime::CodeletDef& find_peak_codelet() {
   static const auto def =
-      define("find_peak", "Largest residual of a sub-image", 0xbcbddc, find_peak_body, pixels_work, 3e8);
+      define("find_peak", "Largest residual of a sub-image", 0xbcbddc, find_peak_body, pixels_work, 3e8,
+             FF_CUDA(find_peak_cuda_body));
   return def;
 }
 const runtime::CodeletDef& statistics_codelet() {
   static const auto def = define("statistics", "Median and robust noise of the residual", 0xdadaeb,
-                                 statistics_body, whole_work, 2e8);
+                                 statistics_body, whole_work, 2e8, FF_CUDA(statistics_cuda_body));
   return def;
 }
 const runtime::CodeletDef& decide_codelet() {
@@ -149,7 +201,8 @@ const runtime::CodeletDef& decide_codelet() {
 }
 const runtime::CodeletDef& minor_codelet() {
   static const auto def =
-      define("minor", "Minor loop of CLEAN on one sub-image", 0x756bb1, minor_body, pixels_work, 2e7);
+      define("minor", "Minor loop of CLEAN on one sub-image", 0x756bb1, minor_body, pixels_work, 2e7,
+             FF_CUDA(minor_cuda_body));
   return def;
 }
 const runtime::CodeletDef& apply_components_codelet() {

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <map>
 
 #include "graphs/workflow/workflow.hpp"
 
@@ -121,6 +122,28 @@ void check_correlations(const Stage& stage, Diagnostics& diagnostics) {
   if (twice) diagnostics.error(correlations->place, "correlations: each can be given once");
 }
 
+/// Products of two stages under one name would overwrite each other.
+void check_outputs(const Workflow& workflow, Diagnostics& diagnostics) {
+  std::map<std::string, const Stage*> writers;
+  for (const Stage& stage : workflow.stages) {
+    for (const auto& [key, setting] : stage.settings) {
+      if (setting.option->kind != Kind::output_path) continue;
+      const auto& path = std::get<std::string>(setting.value);
+      if (key == "prefix" && path.ends_with('/')) {
+        diagnostics.error(
+            setting.place,
+            about(setting.place, key, "'" + path + "' is a folder; a prefix begins the names of files"));
+      }
+      const auto [first, fresh] = writers.emplace(path, &stage);
+      if (!fresh) {
+        diagnostics.error(setting.place, about(setting.place, key,
+                                               fmt::format("'{}' is already written by stage '{}'", path,
+                                                           first->second->id)));
+      }
+    }
+  }
+}
+
 /// What is not read by anything, though it could be, was forgotten.
 void check_use(const Workflow& workflow, int index, Diagnostics& diagnostics) {
   const Stage& stage = workflow.stages[static_cast<std::size_t>(index)];
@@ -156,6 +179,7 @@ void check_stages(const Workflow& workflow, Diagnostics& diagnostics) {
     if (stage.schema->name == "deconvolve") check_deconvolve(workflow, stage, diagnostics);
     if (stage.schema->name == "simulate") check_correlations(stage, diagnostics);
   }
+  check_outputs(workflow, diagnostics);
   // After other mistakes it is not known what uses what.
   if (!diagnostics.empty()) return;
   for (std::size_t i = 0; i < workflow.stages.size(); ++i)

@@ -244,7 +244,7 @@ Node expand(const Node& document, Diagnostics& diagnostics) {
   } else if (output != nullptr) {
     const Node options = expand_output(*output, diagnostics);
     const Entry* prefix = options.find("prefix");
-    if (prefix != nullptr && prefix->value.is_scalar()) {
+    if (prefix != nullptr && !base_name(prefix->value.text).empty()) {
       result.add("name", Node::scalar(base_name(prefix->value.text), prefix->value.place));
     }
   }

@@ -143,7 +143,11 @@ INSTANTIATE_TEST_SUITE_P(
         Mistake{"a: 1\n---\nb: 2\n", "w.yaml:3:1: ", "one YAML document"},
         Mistake{"? [a]\n: b\n", "w.yaml:1:3: ", "a key must be a word"},
         Mistake{"a: [b\n", "w.yaml:", "YAML syntax"}, Mistake{"a:\n\t- b\n", "w.yaml:2:", "YAML syntax"},
+        Mistake{with_stages(kImage + kWrite + "  - {id: o, stage: write, in: {image: dirty}, prefix: b}\n"),
+                "w.yaml:6:55: ", "already written by stage 'out'"},
         // the short form
+        Mistake{"inputs: a.ms\nimage: {size: 64, cell: 1asec}\noutput: out/\n",
+                "w.yaml:3:9: ", "a prefix begins"},
         Mistake{"inputs: a.ms\nimgae: {size: 64, cell: 1asec}\noutput: b\n",
                 "w.yaml:2:1: ", "did you mean 'image'"},
         Mistake{"inputs: a.ms\noutput: b\n", "w.yaml:1:1: ", "missing 'image'"},

@@ -10,6 +10,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <map>
 
 namespace fringeflow::io {
@@ -37,14 +38,23 @@ struct ColumnWriter::Impl {
   casacore::ScalarColumn<casacore::Bool> flag_row;
   bool has_flag_row = false;
   std::vector<std::complex<float>> buffer;
+  bool failed = false;  ///< a write has failed: what casacore still holds cannot be written either
 
   std::string name() const { return detail::in_quotes(info.path); }
   void add_column();
   void open_column();
   void open_windows();
+  template <class Body>
+  void writing(const std::string& context, Body&& body);
 };
 
 void ColumnWriter::Impl::add_column() {
+  int64_t smallest = std::numeric_limits<int64_t>::max();
+  for (const auto& d : sub.data_descriptions) {
+    smallest = std::min(smallest, 8 * d.channels * static_cast<int64_t>(d.correlations.size()));
+  }
+  detail::check_flush(info.path, info.path);
+  detail::check_space(info.path, info.path, static_cast<uint64_t>(info.rows * smallest));
   // The tile of DATA, unless it is not tiled or has tiles of few rows, which every later reader would suffer
   // from.
   const auto data = detail::tiling_of(table, "DATA");
@@ -65,6 +75,17 @@ void ColumnWriter::Impl::add_column() {
     description.rwKeywordSet().define("UNIT", all.columnDesc("DATA").keywordSet().asString("UNIT"));
   }
   table.addColumn(description, casacore::TiledShapeStMan("Tiled_" + column, tile));
+}
+
+/// Runs `body`, remembering that it failed.
+template <class Body>
+void ColumnWriter::Impl::writing(const std::string& context, Body&& body) {
+  try {
+    translated(context, body);
+  } catch (...) {
+    failed = true;
+    throw;
+  }
 }
 
 void ColumnWriter::Impl::open_column() {
@@ -136,14 +157,27 @@ ColumnWriter::ColumnWriter(const std::string& path, const std::string& column)
     if (m.has_flag_row) m.flag_row.attach(m.table, "FLAG_ROW");
   });
   m.open_windows();
-  m.open_column();
+  try {
+    m.open_column();
+  } catch (const RunError&) {
+    detail::abandon(std::move(impl_));
+    throw;
+  }
   m.info.tile_rows = m.tiling.rows;
 }
 
 ColumnWriter::~ColumnWriter() {
   const auto mutex = impl_->mutex;
   const std::lock_guard lock(*mutex);
-  impl_.reset();
+  try {
+    if (!impl_->failed) {
+      detail::check_flush(impl_->info.path, impl_->info.path);
+      impl_->table.flush();
+    }
+  } catch (...) {
+    impl_->failed = true;
+  }
+  if (impl_->failed) detail::abandon(std::move(impl_));
 }
 
 const MeasurementSetInfo& ColumnWriter::info() const { return impl_->info; }
@@ -261,7 +295,7 @@ void ColumnWriter::write(const ChunkSpec& chunk, const std::string& stokes,
       }
       correlations_of(stokes, correlations, {part.data(), {kinds, rows, chunk.channels}},
                       {m.buffer.data(), {rows, chunk.channels, step}});
-      translated(
+      m.writing(
           fmt::format("{}: column {}, rows {} to {} cannot be written", m.name(), m.column, begin, stop - 1),
           [&] {
             const casacore::Array<casacore::Complex> values(
@@ -277,7 +311,10 @@ void ColumnWriter::write(const ChunkSpec& chunk, const std::string& stokes,
 void ColumnWriter::flush() {
   Impl& m = *impl_;
   const std::lock_guard lock(*m.mutex);
-  translated(fmt::format("{}: column {} cannot be written", m.name(), m.column), [&] { m.table.flush(); });
+  m.writing(fmt::format("{}: column {} cannot be written", m.name(), m.column), [&] {
+    detail::check_flush(m.info.path, m.info.path);
+    m.table.flush();
+  });
 }
 
 }  // namespace fringeflow::io

@@ -101,6 +101,17 @@ struct Subtables {
 };
 Subtables read_subtables(const casacore::Table& table, const std::string& set_path);
 
+/// Throws RunError, which names `set_path`, if the file system of `folder` has less than `bytes` left.
+void check_space(const std::string& folder, const std::string& set_path, uint64_t bytes);
+
+/// Throws RunError unless casacore can write the small files that describe a table in `folder`: it does so in
+/// destructors, where an exception would end the program.
+void check_flush(const std::string& folder, const std::string& set_path);
+
+/// Keeps `object` until the process ends. For tables that cannot be written any more: casacore tries again in
+/// destructors, and an exception there would end the program.
+void abandon(std::shared_ptr<void> object) noexcept;
+
 /// Checks that `path` is a MeasurementSet and opens it. Throws UserError or RunError.
 casacore::Table open_measurement_set(const std::string& path, bool update);
 

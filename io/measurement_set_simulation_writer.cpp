@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cmath>
 #include <filesystem>
 
@@ -27,6 +28,21 @@ using detail::in_quotes;
 using detail::translated;
 namespace fs = std::filesystem;
 
+namespace {
+
+/// The set while it is written: the columns keep the table open.
+struct OpenSet {
+  explicit OpenSet(casacore::SetupNewTable& setup, casacore::rownr_t rows) : ms(setup, rows) {}
+
+  casacore::MeasurementSet ms;
+  casacore::ArrayColumn<casacore::Complex> data;
+  casacore::ArrayColumn<casacore::Float> weight_spectrum, weight, sigma;
+  casacore::ArrayColumn<casacore::Bool> flag;
+  casacore::ArrayColumn<casacore::Double> uvw;
+};
+
+}  // namespace
+
 struct SimulationWriter::Impl {
   NewMeasurementSet set;
   std::string path, temporary;
@@ -34,13 +50,10 @@ struct SimulationWriter::Impl {
   std::vector<int> codes;                  ///< of the correlations
   std::vector<std::pair<int, int>> pairs;  ///< antennas of a baseline
   std::vector<bool> written;
-  std::unique_ptr<casacore::MeasurementSet> ms;
-  casacore::ArrayColumn<casacore::Complex> data;
-  casacore::ArrayColumn<casacore::Float> weight_spectrum, weight, sigma;
-  casacore::ArrayColumn<casacore::Bool> flag;
-  casacore::ArrayColumn<casacore::Double> uvw;
+  std::shared_ptr<OpenSet> open;
 
   void check() const;
+  uint64_t bytes() const;
   void create();
   void fill_subtables();
   void fill_feed();
@@ -100,22 +113,21 @@ void SimulationWriter::Impl::create() {
   tile("WEIGHT", vectors);
   tile("SIGMA", vectors);
   tile("UVW", casacore::IPosition(2, 3, 4096));
-  ms = std::make_unique<casacore::MeasurementSet>(
-      setup, static_cast<casacore::rownr_t>(set.times_s.size() * pairs.size()));
-  ms->createDefaultSubtables(casacore::Table::New);
-  data.attach(*ms, "DATA");
-  flag.attach(*ms, "FLAG");
-  weight_spectrum.attach(*ms, "WEIGHT_SPECTRUM");
-  weight.attach(*ms, "WEIGHT");
-  sigma.attach(*ms, "SIGMA");
-  uvw.attach(*ms, "UVW");
+  open = std::make_shared<OpenSet>(setup, static_cast<casacore::rownr_t>(set.times_s.size() * pairs.size()));
+  open->ms.createDefaultSubtables(casacore::Table::New);
+  open->data.attach(open->ms, "DATA");
+  open->flag.attach(open->ms, "FLAG");
+  open->weight_spectrum.attach(open->ms, "WEIGHT_SPECTRUM");
+  open->weight.attach(open->ms, "WEIGHT");
+  open->sigma.attach(open->ms, "SIGMA");
+  open->uvw.attach(open->ms, "UVW");
 }
 
 void SimulationWriter::Impl::fill_subtables() {
   using casacore::Vector;
-  casacore::MSColumns columns(*ms);
+  casacore::MSColumns columns(open->ms);
   const auto count = static_cast<casacore::rownr_t>(set.antennas.size());
-  ms->antenna().addRow(count);
+  open->ms.antenna().addRow(count);
   for (casacore::rownr_t i = 0; i < count; ++i) {
     const Antenna& antenna = set.antennas[i];
     auto& c = columns.antenna();
@@ -132,7 +144,7 @@ void SimulationWriter::Impl::fill_subtables() {
   const auto channels = set.freq_hz.size();
   const Vector<double> freq(set.freq_hz), width(channels, set.channel_width_hz),
       breadth(channels, std::abs(set.channel_width_hz));
-  ms->spectralWindow().addRow();
+  open->ms.spectralWindow().addRow();
   auto& spw = columns.spectralWindow();
   spw.numChan().put(0, static_cast<casacore::Int>(channels));
   spw.name().put(0, set.field_name);
@@ -149,7 +161,7 @@ void SimulationWriter::Impl::fill_subtables() {
   spw.freqGroupName().put(0, "");
   spw.flagRow().put(0, false);
 
-  ms->polarization().addRow();
+  open->ms.polarization().addRow();
   casacore::Matrix<casacore::Int> products(2, codes.size());
   for (size_t i = 0; i < codes.size(); ++i) {
     const int hands = (codes[i] - 5) % 4;  // RR, RL, LR, LL and XX, XY, YX, YY
@@ -161,14 +173,14 @@ void SimulationWriter::Impl::fill_subtables() {
   columns.polarization().corrProduct().put(0, products);
   columns.polarization().flagRow().put(0, false);
 
-  ms->dataDescription().addRow();
+  open->ms.dataDescription().addRow();
   columns.dataDescription().spectralWindowId().put(0, 0);
   columns.dataDescription().polarizationId().put(0, 0);
   columns.dataDescription().flagRow().put(0, false);
 
   const double begin = set.times_s.front() - set.interval_s / 2,
                end = set.times_s.back() + set.interval_s / 2;
-  ms->field().addRow();
+  open->ms.field().addRow();
   auto& field = columns.field();
   casacore::Matrix<double> direction(2, 1);
   direction(0, 0) = set.phase_centre.ra_rad;
@@ -183,7 +195,7 @@ void SimulationWriter::Impl::fill_subtables() {
   field.sourceId().put(0, -1);
   field.flagRow().put(0, false);
 
-  ms->observation().addRow();
+  open->ms.observation().addRow();
   auto& observation = columns.observation();
   observation.telescopeName().put(0, set.telescope);
   observation.observer().put(0, set.observer);
@@ -198,7 +210,7 @@ void SimulationWriter::Impl::fill_subtables() {
 }
 
 void SimulationWriter::Impl::fill_feed() {
-  casacore::MSColumns columns(*ms);
+  casacore::MSColumns columns(open->ms);
   auto& feed = columns.feed();
   const auto count = static_cast<casacore::rownr_t>(set.antennas.size());
   const bool circular = codes.front() <= 8;
@@ -207,7 +219,7 @@ void SimulationWriter::Impl::fill_feed() {
   types[1] = circular ? "L" : "Y";
   casacore::Matrix<casacore::Complex> response(2, 2, casacore::Complex(0));
   response(0, 0) = response(1, 1) = 1;
-  ms->feed().addRow(count);
+  open->ms.feed().addRow(count);
   for (casacore::rownr_t i = 0; i < count; ++i) {
     feed.antennaId().put(i, static_cast<casacore::Int>(i));
     feed.feedId().put(i, 0);
@@ -224,14 +236,18 @@ void SimulationWriter::Impl::fill_feed() {
   }
 }
 
+uint64_t SimulationWriter::Impl::bytes() const {
+  const uint64_t rows = set.times_s.size() * pairs.size(), cell = codes.size() * set.freq_hz.size();
+  return rows * (cell * 12 + (cell + 7) / 8 + codes.size() * 8 + 24 + 84) + (1 << 20);
+}
+
 void SimulationWriter::Impl::discard() noexcept {
-  try {
-    if (ms) ms->markForDelete();
-    data = {};
-    ms.reset();
-  } catch (...) {  // NOLINT: on a full disk casacore throws again; the files go anyway
-  }
+  // casacore would flush into the files while it closes them, and a full disk is what brings us here.
+  if (open) detail::abandon(std::move(open));
   std::error_code ignored;
+  for (const auto& entry : fs::recursive_directory_iterator(temporary, ignored)) {
+    if (entry.is_regular_file(ignored)) fs::resize_file(entry.path(), 0, ignored);
+  }
   fs::remove_all(temporary, ignored);
 }
 
@@ -254,13 +270,21 @@ SimulationWriter::SimulationWriter(const std::string& path, const NewMeasurement
     for (int j = description.autocorrelations ? i : i + 1; j < count; ++j) m.pairs.emplace_back(i, j);
   }
   m.written.assign(description.times_s.size(), false);
-  m.temporary = fmt::format("{}.part-{}", m.path, getpid());
+  fs::path folder = fs::path(m.path).parent_path();
+  if (folder.empty()) folder = ".";
+  if (!fs::is_directory(folder, ignored))
+    throw RunError(
+        fmt::format("{} cannot be created: there is no folder {}", in_quotes(m.path), in_quotes(folder)));
+  detail::check_flush(folder, m.path);
+  detail::check_space(folder, m.path, m.bytes());
+  static std::atomic<int> serial{0};
+  m.temporary = fmt::format("{}.part-{}-{}", m.path, getpid(), serial++);
   fs::remove_all(m.temporary, ignored);
   try {
     translated(in_quotes(m.path) + " cannot be created", [&] {
       m.create();
       m.fill_subtables();
-      m.ms->flush();
+      m.open->ms.flush();
     });
   } catch (...) {
     m.discard();
@@ -315,7 +339,7 @@ void SimulationWriter::write_time(int64_t time_index, View<const double, 2> uvw_
     const auto slicer = detail::row_slicer(range);
     const auto scalars = [&](const char* column, auto value) {
       using T = decltype(value);
-      casacore::ScalarColumn<T>(*m.ms, column)
+      casacore::ScalarColumn<T>(m.open->ms, column)
           .putColumnRange(slicer, casacore::Vector<T>(static_cast<size_t>(rows), value));
     };
     const double time = m.set.times_s[static_cast<size_t>(time_index)];
@@ -331,19 +355,19 @@ void SimulationWriter::write_time(int64_t time_index, View<const double, 2> uvw_
       first[b] = m.pairs[b].first;
       second[b] = m.pairs[b].second;
     }
-    casacore::ScalarColumn<casacore::Int>(*m.ms, "ANTENNA1").putColumnRange(slicer, first);
-    casacore::ScalarColumn<casacore::Int>(*m.ms, "ANTENNA2").putColumnRange(slicer, second);
+    casacore::ScalarColumn<casacore::Int>(m.open->ms, "ANTENNA1").putColumnRange(slicer, first);
+    casacore::ScalarColumn<casacore::Int>(m.open->ms, "ANTENNA2").putColumnRange(slicer, second);
     casacore::Array<double> baselines_m(IPosition(2, 3, rows));
     std::copy_n(uvw_m.data(), 3 * rows, baselines_m.data());
-    m.uvw.putColumnRange(slicer, baselines_m);
+    m.open->uvw.putColumnRange(slicer, baselines_m);
     const IPosition cells(3, correlations, channels, rows), vectors(2, correlations, rows);
     casacore::Array<casacore::Complex> vis(cells);
     correlations_of(stokes, m.codes, stokes_vis, {vis.data(), {rows, channels, correlations}});
-    m.data.putColumnRange(slicer, vis);
-    m.flag.putColumnRange(slicer, casacore::Array<casacore::Bool>(cells, false));
-    m.weight_spectrum.putColumnRange(slicer, casacore::Array<casacore::Float>(cells, 1.f));
-    m.weight.putColumnRange(slicer, casacore::Array<casacore::Float>(vectors, 1.f));
-    m.sigma.putColumnRange(slicer, casacore::Array<casacore::Float>(vectors, 1.f));
+    m.open->data.putColumnRange(slicer, vis);
+    m.open->flag.putColumnRange(slicer, casacore::Array<casacore::Bool>(cells, false));
+    m.open->weight_spectrum.putColumnRange(slicer, casacore::Array<casacore::Float>(cells, 1.f));
+    m.open->weight.putColumnRange(slicer, casacore::Array<casacore::Float>(vectors, 1.f));
+    m.open->sigma.putColumnRange(slicer, casacore::Array<casacore::Float>(vectors, 1.f));
   });
   m.written[static_cast<size_t>(time_index)] = true;
 }
@@ -355,8 +379,9 @@ void SimulationWriter::commit() {
     throw RunError(
         fmt::format("{}: time {} was never written", in_quotes(m.path), missing - m.written.begin()));
   translated(fmt::format("{} cannot be written", in_quotes(m.path)), [&] {
-    m.ms->flush();
-    m.ms.reset();
+    detail::check_flush(m.temporary, m.path);
+    m.open->ms.flush();
+    m.open.reset();
   });
   const auto rename = [&](const std::string& from, const std::string& to) {
     std::error_code error;

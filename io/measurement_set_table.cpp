@@ -9,6 +9,7 @@
 #include <casacore/tables/DataMan/TSMOption.h>
 #include <casacore/tables/DataMan/TiledStManAccessor.h>
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cmath>
@@ -117,6 +118,39 @@ Table open_table(const std::string& path, const std::string& what, bool update) 
                     : Table(path, TableLock(TableLock::AutoNoReadLocking), Table::Old, option);
     }
   });
+}
+
+void check_space(const std::string& folder, const std::string& set_path, uint64_t bytes) {
+  std::error_code error;
+  const auto space = fs::space(fs::absolute(folder, error), error);
+  if (error || space.available >= bytes) return;
+  throw RunError(fmt::format("{} cannot be written: it needs {:.1f} MB of disk space, {:.1f} MB are left",
+                             in_quotes(set_path), static_cast<double>(bytes) / 1e6,
+                             static_cast<double>(space.available) / 1e6));
+}
+
+void check_flush(const std::string& folder, const std::string& set_path) {
+  const std::string probe = fmt::format("{}/.fringeflow-probe-{}", folder, getpid());
+  bool good = false;
+  {
+    std::ofstream file(probe, std::ios::binary);
+    const std::vector<char> zeros(256 << 10);
+    file.write(zeros.data(), static_cast<std::streamsize>(zeros.size()));
+    file.close();
+    good = file.good();
+  }
+  std::error_code ignored;
+  fs::remove(probe, ignored);
+  if (!good)
+    throw RunError(in_quotes(set_path) +
+                   " cannot be written: no space left on the disk, or no right to write");
+}
+
+void abandon(std::shared_ptr<void> object) noexcept {
+  static std::mutex guard;
+  static auto& kept = *new std::vector<std::shared_ptr<void>>;  // never destroyed
+  const std::lock_guard lock(guard);
+  kept.push_back(std::move(object));
 }
 
 void check_file_sizes(const std::string& table_path, const std::string& set_path) {

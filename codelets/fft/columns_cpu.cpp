@@ -14,6 +14,7 @@
 #include "codelets/fft/fft.hpp"
 #include "codelets/fft/plane-inl.hpp"
 #include "codelets/fft/plane_sizes.hpp"
+#include "hwy/cache_control.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace fringeflow::fft {
@@ -171,11 +172,12 @@ HWY_INLINE void ColumnsToGrid(const FacetPlan& plan, const TransformPlan<T>& tra
       for (int64_t u = 0; u < cells; ++u, to += kRow<T>) {
         const T* from = part.x + transform.position(k) * kRow<T>;
         for (ptrdiff_t i = 0; i < kRow<T>; i += ptrdiff_t(hn::Lanes(d)))
-          hn::Store(hn::Load(d, from + i), d, to + i);
+          StorePast<T>(hn::Load(d, from + i), d, to + i);
         if (++k == facet.nu) k = 0;
       }
     }
   }
+  hwy::FlushStream();
 }
 
 void ColumnsToSkyFloat(const FacetPlan& plan, const TransformPlan<float>& transform, int64_t slab,

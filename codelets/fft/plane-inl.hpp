@@ -91,6 +91,16 @@ HWY_INLINE void Transpose(LoadFn&& load, StoreFn&& store) {
     }
 }
 
+/// Stores what is read much later, past the caches where a vector is a whole line of them.
+template <class T>
+HWY_INLINE void StorePast(hn::Vec<Wide<T>> value, Wide<T> d, T* to) {
+  if constexpr (hn::MaxLanes(Wide<T>()) == size_t(kLanes<T>)) {
+    hn::Stream(value, d, to);
+  } else {
+    hn::Store(value, d, to);
+  }
+}
+
 /// pi^k / k! with the sign of the sine's and cosine's series.
 constexpr double SeriesTerm(int k) {
   double term = 1;

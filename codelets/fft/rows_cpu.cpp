@@ -114,16 +114,6 @@ HWY_INLINE ptrdiff_t PlaneStride(const Facet& facet) {
   return (facet.nv + kPlanePadding) * kRow<T>;
 }
 
-/// Stores what is read much later, past the caches where a vector is a whole line of them.
-template <class T>
-HWY_INLINE void StorePast(hn::Vec<Wide<T>> value, Wide<T> d, T* to) {
-  if constexpr (hn::MaxLanes(Wide<T>()) == size_t(kLanes<T>)) {
-    hn::Stream(value, d, to);
-  } else {
-    hn::Store(value, d, to);
-  }
-}
-
 /// sums[lane][16] = cells of the first kParts of `parts`, in their order, for lanes [begin, end).
 template <int kParts, class T>
 HWY_INLINE void SumLanes(const TilePart<T>* parts, ptrdiff_t lane_stride, int begin, int end, T* sums) {
@@ -313,7 +303,7 @@ HWY_INLINE void ScatterBlock(const Facet& facet, const BlockTiles<T>& tiles, int
               [&](Wide<T> tag, hn::Vec<Wide<T>> value, int lane, int column) HWY_ATTR {
                 for (int i = 0; i < count; ++i)
                   if (lane < parts[i].lanes)
-                    hn::Store(value, tag, parts[i].at + lane * tiles.lane_stride() + half + column);
+                    StorePast<T>(value, tag, parts[i].at + lane * tiles.lane_stride() + half + column);
               });
         }
         for (int i = 0; i < count; ++i) parts[i].at += kCell;
@@ -366,6 +356,7 @@ HWY_INLINE void RowsToGrid(const FacetPlan& plan, const TransformPlan<T>& transf
     }
     ScatterBlock(facet, tiles, planes, transform, scratch);
   }
+  hwy::FlushStream();
   std::fill_n(store.touched, slots, uint8_t{1});
 }
 

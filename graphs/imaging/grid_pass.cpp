@@ -32,7 +32,7 @@ DataId ImagingGraph::image_of(size_t channel, const Instance& instance) const {
 }
 
 void ImagingGraph::create_grids() {
-  const auto instances = static_cast<size_t>(plan_.stokes()) + (plan_.job.image.psf ? 1 : 0);
+  const auto instances = sky_instances();
   // Waves follow one another through the same pool; a store of the pool is as long as the longest that passes.
   auto pool = [&](const std::vector<Wave>& waves, size_t count, const char* name) {
     std::vector<int64_t> sizes;
@@ -99,8 +99,11 @@ void ImagingGraph::grid_pass(const std::vector<Instance>& instances, bool residu
 
 void ImagingGraph::sky_wave(const Wave& wave, const std::vector<Instance>& instances, bool residual, bool first_wave) {
   std::vector<DataId> stores;
-  for_each_store(plan_, wave, instances.size(), [&](const WaveEntry& entry, int64_t slab, int64_t strip, size_t) {
-    const auto id = wave_stores_[0][stores.size()];
+  // The pool is laid out for all Stokes and the PSF, which comes last; later passes leave the PSF's places empty.
+  size_t place = 0;
+  for_each_store(plan_, wave, sky_instances(), [&](const WaveEntry& entry, int64_t slab, int64_t strip, size_t instance) {
+    const auto id = wave_stores_[0][place++];
+    if (instance >= instances.size()) return;
     stores.push_back(id);
     submit(runtime::make_task(gridder::clear_codelet(), gridder::ClearArgs{plan_.channels[entry.channel].facets[entry.facet], slab, strip},
                               {{id, Access::write}}, tag(-1, static_cast<int32_t>(entry.facet), static_cast<int32_t>(slab), static_cast<int32_t>(strip)), 5));

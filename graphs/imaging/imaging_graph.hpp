@@ -81,6 +81,7 @@ class ImagingGraph {
   void finish_facet(size_t channel, size_t facet, const std::vector<Instance>& instances);
   void transform_model(const Wave& wave);
   void degrid(size_t chunk, Loaded& loaded, const Wave& wave, bool first);
+  size_t sky_instances() const { return static_cast<size_t>(plan_.stokes()) + (plan_.job.image.psf ? 1 : 0); }
   size_t instance_slot(const Instance& instance) const { return instance.psf ? static_cast<size_t>(plan_.stokes()) : static_cast<size_t>(instance.stokes); }
   void submit_blank(DataId image, int64_t bytes);
   DataId image_of(size_t channel, const Instance& instance) const;

@@ -76,6 +76,12 @@ Tiling tiling_of(const casacore::Table& table, const std::string& column);
 /// that it may take.
 int64_t bound_tile_cache(const casacore::Table& table, const std::string& column, int64_t bytes);
 
+/// casacore keeps 2 buckets of columns that are not tiled and reads all the others again for every column:
+/// lets it keep what a pass over 65536 rows needs, about `bytes` per storage manager. Returns the bytes that
+/// it may take.
+int64_t widen_bucket_caches(const casacore::Table& table, const std::vector<std::string>& columns,
+                            int64_t bytes);
+
 /// One row of FIELD.
 struct Field {
   std::string name;
@@ -187,6 +193,11 @@ struct RowBlock {
   void reserve(int64_t rows);
 };
 
+/// Which columns load_rows() reads; UVW always.
+struct RowNeeds {
+  bool antennas = true, field = true, data_desc = true, time = true, flag_row = true;
+};
+
 }  // namespace fringeflow::io::detail
 
 namespace fringeflow::io {
@@ -208,20 +219,26 @@ struct MeasurementSet::Impl {
   casacore::ScalarColumn<casacore::Int> antenna1, antenna2, field, data_desc;
   casacore::ScalarColumn<casacore::Double> time;
 
+  // Left by scan(), a bit per row of the table: small columns cost casacore more time than large ones.
+  bool scanned = false;
+  std::vector<bool> row_counts, row_flagged;
+
   // Buffers of read(), kept between calls.
   detail::RowBlock rows;
   std::vector<std::complex<float>> raw_data;
   std::vector<float> raw_weight;
   std::unique_ptr<bool[]> raw_flag;
   int64_t raw_flag_size = 0;
-  int64_t cache_bytes = 0;  ///< what casacore may keep
+  int64_t cache_bytes = 0, bucket_cache_bytes = 0;  ///< what casacore may keep of tiled and other columns
 
   void attach();
   void select_fields();
   void select_windows();
   void choose_weights();
-  void load_rows(const detail::RowRanges& ranges, bool with_data_desc);
-  /// True if the row at `i` of the row block counts.
+  void load_rows(const detail::RowRanges& ranges, const detail::RowNeeds& needs);
+  /// What read() needs besides what scan() has left behind.
+  detail::RowNeeds needs_of_read(bool antennas, bool times) const;
+  /// True if the row at `i` of the row block counts; after scan() it knows.
   bool selected(int64_t i, int64_t row) const;
   /// UVW of row `i` of the block in the frame of the image; also w_stored − w_image, the phase that the data
   /// need, in metres.

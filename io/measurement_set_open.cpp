@@ -9,7 +9,6 @@
 #include <casacore/tables/Tables/TableAttr.h>
 #include <casacore/tables/Tables/TableRecord.h>
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <cmath>
@@ -143,12 +142,13 @@ void read_antennas(const Table& table, const std::string& set_path, Subtables& s
 }  // namespace
 
 std::string data_columns(const Table& table) {
-  std::vector<std::string> names;
+  std::string names;
   for (const auto& name : table.tableDesc().columnNames()) {
     const auto& column = table.tableDesc().columnDesc(name);
-    if (column.isArray() && column.dataType() == casacore::TpComplex) names.push_back(name);
+    if (column.isArray() && column.dataType() == casacore::TpComplex)
+      names += (names.empty() ? "" : ", ") + name;
   }
-  return names.empty() ? "none" : fmt::format("{}", fmt::join(names, ", "));
+  return names.empty() ? "none" : names;
 }
 
 Subtables read_subtables(const Table& table, const std::string& set_path) {
@@ -189,6 +189,10 @@ Table open_measurement_set(const std::string& path, bool update) {
 
 using detail::in_quotes;
 using detail::translated;
+
+namespace {
+constexpr int64_t kBucketCacheBytes = 8 << 20;
+}
 
 MeasurementSet::MeasurementSet(const std::string& path, const Selection& selection)
     : impl_(std::make_unique<Impl>()) {
@@ -254,6 +258,9 @@ void MeasurementSet::Impl::attach() {
       detail::check_column_size(table, used, info.path);
     }
     tiling = detail::tiling_of(table, info.column);
+    bucket_cache_bytes = detail::widen_bucket_caches(
+        table, {"ANTENNA1", "ANTENNA2", "FIELD_ID", "DATA_DESC_ID", "TIME", "FLAG_ROW", "UVW"},
+        kBucketCacheBytes);
     info.tile_rows = tiling.rows;
   });
 }

@@ -98,6 +98,7 @@ ReadStatistics MeasurementSet::read(const ChunkSpec& chunk, const std::string& s
   const casacore::Slicer channel_slicer(casacore::IPosition(2, 0, window.channel_begin), cell_shape);
   const casacore::Slicer* section = all_channels ? nullptr : &channel_slicer;
   const RowEdit edit = row_edit(m.selection);
+  const auto needs = m.needs_of_read(out.antennas.data() != nullptr, out.time_s.data() != nullptr);
 
   ReadStatistics statistics;
   int64_t at = 0;  // row of the output
@@ -108,7 +109,7 @@ ReadStatistics MeasurementSet::read(const ChunkSpec& chunk, const std::string& s
                              ranges.back().second - 1),
                  body);
     };
-    m.load_rows(ranges, false);
+    m.load_rows(ranges, needs);
     get(m.info.column, [&] { detail::get_arrays(m.data, ranges, cell_shape, section, m.raw_data.data()); });
     get("FLAG", [&] { detail::get_arrays(m.flag, ranges, cell_shape, section, m.raw_flag.get()); });
     if (m.info.weight_spectrum) {
@@ -120,8 +121,8 @@ ReadStatistics MeasurementSet::read(const ChunkSpec& chunk, const std::string& s
                            m.raw_weight.data());
       });
     }
-    statistics.bytes += stored * (cell * 8 + (cell + 7) / 8 +
-                                  (m.info.weight_spectrum ? cell : correlations) * 4 + 24 + 8 + 3 * 4 + 1);
+    statistics.bytes +=
+        stored * (cell * 8 + (cell + 7) / 8 + (m.info.weight_spectrum ? cell : correlations) * 4 + 24);
 
     auto range = ranges.begin();
     int64_t row = range->first;
@@ -194,7 +195,7 @@ void MeasurementSet::read_uvw(const ChunkSpec& chunk, const std::optional<Direct
   const auto rotations = m.rotations(centre);
   int64_t at = 0;
   for (const RowRanges& ranges : blocks_of(chunk.row_ranges, 65536, 1)) {
-    m.load_rows(ranges, false);
+    m.load_rows(ranges, m.needs_of_read(false, false));
     int64_t i = 0;
     for (const auto& [begin, end] : ranges) {
       for (int64_t row = begin; row < end; ++row, ++i) {
@@ -217,8 +218,9 @@ int64_t MeasurementSet::buffer_bytes() const {
                 rows =
                     std::min(std::max(std::max<int64_t>(kBlockBytes / (cell * 8), 1) / align * align, align),
                              m.info.rows);
-  return m.cache_bytes + rows * (cell * (8 + 1) + (m.info.weight_spectrum ? cell : correlations) * 4) +
-         std::max<int64_t>(rows, 65536) * 49;
+  return m.cache_bytes + m.bucket_cache_bytes +
+         rows * (cell * (8 + 1) + (m.info.weight_spectrum ? cell : correlations) * 4) +
+         std::max<int64_t>(rows, 65536) * 49 + m.info.rows / 4;
 }
 
 }  // namespace fringeflow::io

@@ -12,28 +12,48 @@ namespace fringeflow::io {
 
 using detail::translated;
 
-void MeasurementSet::Impl::load_rows(const detail::RowRanges& ranges, bool with_data_desc) {
-  rows.reserve(detail::count_rows(ranges));
+void MeasurementSet::Impl::load_rows(const detail::RowRanges& ranges, const detail::RowNeeds& needs) {
+  const int64_t count = detail::count_rows(ranges);
+  rows.reserve(count);
   const auto get = [&](const char* column, auto&& body) {
     translated(fmt::format("{}: column {}, rows {} to {}", name(), column, ranges.front().first,
                            ranges.back().second - 1),
                body);
   };
-  get("ANTENNA1", [&] { detail::get_scalars(antenna1, ranges, rows.antenna1.data()); });
-  get("ANTENNA2", [&] { detail::get_scalars(antenna2, ranges, rows.antenna2.data()); });
-  get("FIELD_ID", [&] { detail::get_scalars(field, ranges, rows.field.data()); });
-  if (with_data_desc)
+  if (needs.antennas) {
+    get("ANTENNA1", [&] { detail::get_scalars(antenna1, ranges, rows.antenna1.data()); });
+    get("ANTENNA2", [&] { detail::get_scalars(antenna2, ranges, rows.antenna2.data()); });
+  }
+  if (needs.field) {
+    get("FIELD_ID", [&] { detail::get_scalars(field, ranges, rows.field.data()); });
+  } else {
+    const auto only =
+        std::find_if(sub.fields.begin(), sub.fields.end(), [](const auto& f) { return f.selected; });
+    std::fill_n(rows.field.begin(), count, static_cast<int>(only - sub.fields.begin()));
+  }
+  if (needs.data_desc)
     get("DATA_DESC_ID", [&] { detail::get_scalars(data_desc, ranges, rows.data_desc.data()); });
-  get("TIME", [&] { detail::get_scalars(time, ranges, rows.time.data()); });
+  if (needs.time) get("TIME", [&] { detail::get_scalars(time, ranges, rows.time.data()); });
   get("UVW", [&] { detail::get_arrays(uvw, ranges, casacore::IPosition(1, 3), nullptr, rows.uvw.data()); });
-  if (has_flag_row) {
+  if (needs.flag_row && has_flag_row) {
     get("FLAG_ROW", [&] { detail::get_scalars(flag_row, ranges, rows.flag_row.get()); });
   } else {
-    std::fill_n(rows.flag_row.get(), detail::count_rows(ranges), false);
+    bool* at = rows.flag_row.get();
+    for (const auto& [begin, end] : ranges) {
+      for (int64_t row = begin; row < end; ++row) *at++ = scanned && row_flagged[static_cast<size_t>(row)];
+    }
   }
 }
 
+detail::RowNeeds MeasurementSet::Impl::needs_of_read(bool antennas, bool times) const {
+  if (!scanned) return {};
+  const auto fields =
+      std::count_if(sub.fields.begin(), sub.fields.end(), [](const auto& f) { return f.selected; });
+  return {antennas, fields != 1, false, times, false};
+}
+
 bool MeasurementSet::Impl::selected(int64_t i, int64_t row) const {
+  if (scanned) return row_counts[static_cast<size_t>(row)];
   const auto at = static_cast<size_t>(i);
   if (rows.antenna1[at] == rows.antenna2[at]) return false;
   const int id = rows.field[at];
@@ -110,6 +130,9 @@ std::vector<ChunkSpec> MeasurementSet::scan(
   Impl& m = *impl_;
   const std::lock_guard lock(*m.mutex);
   const auto rotations = m.rotations(centre);
+  m.scanned = false;
+  m.row_counts.assign(static_cast<size_t>(m.info.rows), false);
+  m.row_flagged.assign(static_cast<size_t>(m.info.rows), false);
   const int64_t target = std::max<int64_t>(target_visibilities, 1), total = m.info.rows;
   const auto& descriptions = m.sub.data_descriptions;
   int64_t most_channels = 1;
@@ -167,7 +190,7 @@ std::vector<ChunkSpec> MeasurementSet::scan(
   int run_id = -1;
   for (int64_t begin = 0; begin < total; begin += block) {
     const int64_t end = std::min(begin + block, total);
-    m.load_rows({{begin, end}}, true);
+    m.load_rows({{begin, end}}, {});
     for (int64_t row = begin; row < end; ++row) {
       const int64_t i = row - begin;
       const auto at = static_cast<size_t>(i);
@@ -191,6 +214,8 @@ std::vector<ChunkSpec> MeasurementSet::scan(
           left_out[static_cast<size_t>(f)] = true;
         continue;
       }
+      m.row_counts[static_cast<size_t>(row)] = true;
+      m.row_flagged[static_cast<size_t>(row)] = m.rows.flag_row[at];
       Pending& p = pending[static_cast<size_t>(w)];
       if (!p.ranges.empty() && p.ranges.back().second > run_begin && row - p.ranges.back().second <= kGap) {
         p.ranges.back().second = row + 1;
@@ -210,6 +235,7 @@ std::vector<ChunkSpec> MeasurementSet::scan(
                                    ? " has no rows of cross-correlations in the spectral windows selected"
                                    : " has no rows left after the selection of fields, windows and times"));
   }
+  m.scanned = true;
   m.info.time_begin_s = time_begin;
   m.info.time_end_s = time_end;
   m.info.notes.clear();

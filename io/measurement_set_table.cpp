@@ -6,6 +6,8 @@
 #include <casacore/casa/Logging/LogFilter.h>
 #include <casacore/casa/Logging/LogSink.h>
 #include <casacore/casa/Logging/NullLogSink.h>
+#include <casacore/tables/DataMan/IncrStManAccessor.h>
+#include <casacore/tables/DataMan/StandardStManAccessor.h>
 #include <casacore/tables/DataMan/TSMOption.h>
 #include <casacore/tables/DataMan/TiledStManAccessor.h>
 #include <fmt/format.h>
@@ -243,6 +245,33 @@ int64_t bound_tile_cache(const Table& table, const std::string& column, int64_t 
     const int64_t bucket = std::max<int64_t>(accessor.getBucketSize(cube), 1);
     const int64_t buckets = std::max(per_row, bytes / bucket);
     accessor.setHypercubeCacheSize(cube, static_cast<casacore::uInt>(buckets));
+    total += buckets * bucket;
+  }
+  return total;
+}
+
+int64_t widen_bucket_caches(const Table& table, const std::vector<std::string>& columns, int64_t bytes) {
+  if (table.tableType() != Table::Plain) return 0;
+  int64_t total = 0;
+  const casacore::Record managers = table.dataManagerInfo();
+  for (casacore::uInt i = 0; i < managers.nfields(); ++i) {
+    const auto manager = managers.subRecord(i);
+    const auto held = manager.asArrayString("COLUMNS").tovector();
+    const auto used = std::find_first_of(columns.begin(), columns.end(), held.begin(), held.end(),
+                                         [](const std::string& a, const std::string& b) { return a == b; });
+    const auto type = manager.asString("TYPE");
+    if (used == columns.end() || !manager.isDefined("SPEC") ||
+        !manager.subRecord("SPEC").isDefined("BUCKETSIZE"))
+      continue;
+    const int64_t bucket = std::max(manager.subRecord("SPEC").asInt("BUCKETSIZE"), 1);
+    const auto buckets = static_cast<casacore::uInt>(std::max<int64_t>(bytes / bucket, 2));
+    if (type == "StandardStMan") {
+      casacore::ROStandardStManAccessor(table, *used, true).setCacheSize(buckets, false);
+    } else if (type == "IncrementalStMan") {
+      casacore::ROIncrementalStManAccessor(table, *used, true).setCacheSize(buckets, false);
+    } else {
+      continue;
+    }
     total += buckets * bucket;
   }
   return total;

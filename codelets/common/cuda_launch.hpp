@@ -3,8 +3,10 @@
 /// @file
 /// Checks and launches; for .cu files only.
 ///
-/// Most kernels here compute element i of something from i alone. They are written as functors whose call operator is
-/// __host__ __device__: launch_elements() runs one on the device, and the tests run the very same code in a loop on the CPU.
+/// Most kernels here compute element i of something from i alone. They are written as functors whose call
+/// operator is
+/// __host__ __device__: launch_elements() runs one on the device, and the tests run the very same code in a
+/// loop on the CPU.
 #include <cuda_runtime.h>
 #include <cufft.h>
 
@@ -23,7 +25,8 @@ inline void check(cudaError_t status, const char* what) {
 }
 inline void check(cufftResult status, const char* what) {
   if (status != CUFFT_SUCCESS)
-    throw std::runtime_error(std::string("cuFFT: ") + what + ": error " + std::to_string(static_cast<int>(status)));
+    throw std::runtime_error(std::string("cuFFT: ") + what + ": error " +
+                             std::to_string(static_cast<int>(status)));
 }
 /// After a launch.
 inline void check_launch(const char* kernel) { check(cudaGetLastError(), kernel); }
@@ -42,7 +45,8 @@ void launch_elements(Stream stream, int64_t n, const F& f, const char* name) {
   if (n <= 0) return;
   constexpr int64_t kMostBlocks = int64_t{1} << 30;
   const int64_t blocks = (n + kElementThreads - 1) / kElementThreads;
-  elements_kernel<<<static_cast<unsigned>(blocks < kMostBlocks ? blocks : kMostBlocks), kElementThreads, 0, stream>>>(n, f);
+  elements_kernel<<<static_cast<unsigned>(blocks < kMostBlocks ? blocks : kMostBlocks), kElementThreads, 0,
+                    stream>>>(n, f);
   check_launch(name);
 }
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #pragma once
 /// @file
-/// A named range on the timeline of NVIDIA's profilers for the life of an object. Costs nothing without a profiler, and is
-/// empty in a build without CUDA. NVTX 3 is headers only.
+/// A named range on the timeline of NVIDIA's profilers for the life of an object. Costs nothing without a
+/// profiler, and is empty in a build without CUDA. NVTX 3 is headers only.
 #include <cstdint>
 
 #include "fringeflow_version.hpp"

@@ -8,7 +8,8 @@ namespace fringeflow::cuda {
 
 inline constexpr int kReduceThreads = 256;
 
-/// Sum over the block's threads by a fixed tree; complete in thread 0. Combine(a, b) need not be commutative in bits.
+/// Sum over the block's threads by a fixed tree; complete in thread 0. Combine(a, b) need not be commutative
+/// in bits.
 template <class V, class Combine>
 __device__ V block_reduce(V value, Combine combine) {
   __shared__ V shared[kReduceThreads];
@@ -16,7 +17,8 @@ __device__ V block_reduce(V value, Combine combine) {
   shared[threadIdx.x] = value;
   for (int step = kReduceThreads / 2; step > 0; step /= 2) {
     __syncthreads();
-    if (static_cast<int>(threadIdx.x) < step) shared[threadIdx.x] = combine(shared[threadIdx.x], shared[threadIdx.x + step]);
+    if (static_cast<int>(threadIdx.x) < step)
+      shared[threadIdx.x] = combine(shared[threadIdx.x], shared[threadIdx.x + step]);
   }
   return shared[0];
 }

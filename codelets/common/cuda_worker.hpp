@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #pragma once
 /// @file
-/// What a CUDA worker keeps between tasks: scratch memory, transform plans, and the constants of facet plans on its device.
-/// Needs no CUDA header, so that the StarPU side of a codelet can include it.
+/// What a CUDA worker keeps between tasks: scratch memory, transform plans, and the constants of facet plans
+/// on its device. Needs no CUDA header, so that the StarPU side of a codelet can include it.
 #ifdef __CUDACC__
 #pragma nv_diag_suppress 554  // View's conversion to a view of const, which a view of const has no use for
 #endif
@@ -66,14 +66,38 @@ struct PlanTables {
   }
 };
 /// The tables in the host's memory: kernels' arithmetic can be run on the CPU with them.
-PlanTables host_tables(const gridder::FacetPlan& plan);
+inline PlanTables host_tables(const gridder::FacetPlan& plan) {
+  return {plan.facet,
+          plan.degree,
+          plan.tiles.strips,
+          plan.taps.data(),
+          plan.tiles.slot.data(),
+          plan.tiles.slot_tile.data(),
+          plan.correction_x.data(),
+          plan.correction_y.data()};
+}
 
 /// Uses of scratch. A body may use several at once; the next task on the stream may overwrite them.
-enum class Scratch { field, transform, keys, sorted_keys, values, sorted_values, sort, sums, state, list, psf, pointers, count };
+enum class Scratch {
+  field,
+  transform,
+  keys,
+  sorted_keys,
+  values,
+  sorted_values,
+  sort,
+  sums,
+  state,
+  list,
+  psf,
+  pointers,
+  count
+};
 
-/// The cache of one stream of one device. Belongs to the thread that asked for it: StarPU's CUDA workers are threads.
-/// Memory is only allocated here, when a size is met that is larger than all before or a plan is met for the first time; freeing
-/// what was outgrown waits for the device. After the first tasks nothing is allocated any more.
+/// The cache of one stream of one device. Belongs to the thread that asked for it: StarPU's CUDA workers are
+/// threads. Memory is only allocated here, when a size is met that is larger than all before or a plan is met
+/// for the first time; freeing what was outgrown waits for the device. After the first tasks nothing is
+/// allocated any more.
 class Worker {
  public:
   static Worker& of(Stream stream);
@@ -94,7 +118,8 @@ class Worker {
   /// A vector's elements on the device, uploaded at the first call and kept with the vector.
   template <class T>
   const T* constants(const std::shared_ptr<const std::vector<T>>& values) {
-    return static_cast<const T*>(constant_bytes(values, values->data(), static_cast<int64_t>(values->size() * sizeof(T))));
+    return static_cast<const T*>(
+        constant_bytes(values, values->data(), static_cast<int64_t>(values->size() * sizeof(T))));
   }
   /// Copies a few host values to scratch; the host's memory may change when this returns.
   template <class T>
@@ -102,13 +127,14 @@ class Worker {
     return static_cast<const T*>(stage_bytes(use, values, count * static_cast<int64_t>(sizeof(T))));
   }
 
-  /// Transforms [batch][n] complex numbers (re, im) in place: sum over j of x[j] exp(sign 2 pi i j k / n), unnormalised.
-  /// T: float or double.
+  /// Transforms [batch][n] complex numbers (re, im) in place: sum over j of x[j] exp(sign 2 pi i j k / n),
+  /// unnormalised. T: float or double.
   template <class T>
   void transform(T* data, int64_t n, int64_t batch, int sign);
 
-  /// A word of pinned host memory that kernels can write; calls done(value) on a thread of the driver's when all that is on
-  /// the stream so far is through. done must not call CUDA. Usage: word = host_word(); launch(word); when_written(word, done).
+  /// A word of pinned host memory that kernels can write; calls done(value) on a thread of the driver's when
+  /// all that is on the stream so far is through. done must not call CUDA. Usage: word = host_word();
+  /// launch(word); when_written(word, done).
   int64_t* host_word();
   void when_written(const int64_t* word, std::function<void(int64_t)> done);
 
@@ -147,8 +173,9 @@ void synchronise(Stream stream);
 /// Number of CUDA devices that can be used; 0 without a driver.
 int device_count();
 
-/// Errors that only the device finds are posted when the stream gets there, too late for the body that launched the kernel
-/// to throw. Every body looks here first; whoever waits for the tasks must look once more at the end.
+/// Errors that only the device finds are posted when the stream gets there, too late for the body that
+/// launched the kernel to throw. Every body looks here first; whoever waits for the tasks must look once more
+/// at the end.
 void post_error(std::string message);
 /// Throws RunError with the first posted error, and forgets it.
 void throw_posted_error();

@@ -61,14 +61,16 @@ struct Worker::Transforms {
   std::map<std::tuple<int64_t, int64_t, bool>, Plan> plans;
 };
 
-/// Words of pinned memory, handed out in turn. A stream has at most a few tasks under way, far fewer than words.
+/// Words of pinned memory, handed out in turn. A stream has at most a few tasks under way, far fewer than
+/// words.
 struct Worker::PinnedWords {
   static constexpr int kWords = 256;
   int64_t* data = nullptr;
   int next = 0;
   PinnedWords() {
     void* memory = nullptr;
-    check(cudaHostAlloc(&memory, kWords * sizeof(int64_t), cudaHostAllocMapped | cudaHostAllocPortable), "no pinned memory");
+    check(cudaHostAlloc(&memory, kWords * sizeof(int64_t), cudaHostAllocMapped | cudaHostAllocPortable),
+          "no pinned memory");
     data = static_cast<int64_t*>(memory);
   }
   ~PinnedWords() { cudaFreeHost(data); }
@@ -99,7 +101,9 @@ const void* Worker::constant_bytes(std::shared_ptr<const void> owner, const void
   auto& constant = constants_[owner.get()];
   if (!constant.owner) {
     constant.memory = DeviceMemory(bytes);
-    check(cudaMemcpyAsync(constant.memory.data(), values, static_cast<size_t>(bytes), cudaMemcpyHostToDevice, stream_), "constants");
+    check(cudaMemcpyAsync(constant.memory.data(), values, static_cast<size_t>(bytes), cudaMemcpyHostToDevice,
+                          stream_),
+          "constants");
     constant.owner = std::move(owner);
   }
   return constant.memory.data();
@@ -108,19 +112,9 @@ const void* Worker::constant_bytes(std::shared_ptr<const void> owner, const void
 const void* Worker::stage_bytes(Scratch use, const void* values, int64_t bytes) {
   void* to = scratch_bytes(use, bytes);
   // From pageable memory: the driver has taken its own copy when this returns.
-  check(cudaMemcpyAsync(to, values, static_cast<size_t>(bytes), cudaMemcpyHostToDevice, stream_), "arguments");
+  check(cudaMemcpyAsync(to, values, static_cast<size_t>(bytes), cudaMemcpyHostToDevice, stream_),
+        "arguments");
   return to;
-}
-
-PlanTables host_tables(const gridder::FacetPlan& plan) {
-  return {plan.facet,
-          plan.degree,
-          plan.tiles.strips,
-          plan.taps.data(),
-          plan.tiles.slot.data(),
-          plan.tiles.slot_tile.data(),
-          plan.correction_x.data(),
-          plan.correction_y.data()};
 }
 
 const PlanTables& Worker::plan(const std::shared_ptr<const gridder::FacetPlan>& plan) {
@@ -133,8 +127,8 @@ const PlanTables& Worker::plan(const std::shared_ptr<const gridder::FacetPlan>& 
   const auto table = [](const auto& values) {
     return Table{values.data(), static_cast<int64_t>(values.size() * sizeof(values[0]))};
   };
-  const Table tables[] = {table(plan->taps), table(plan->tiles.slot), table(plan->tiles.slot_tile), table(plan->correction_x),
-                          table(plan->correction_y)};
+  const Table tables[] = {table(plan->taps), table(plan->tiles.slot), table(plan->tiles.slot_tile),
+                          table(plan->correction_x), table(plan->correction_y)};
   int64_t total = 0;
   for (const Table& one : tables) total += aligned(one.bytes);
   entry.memory = DeviceMemory(total);
@@ -143,7 +137,9 @@ const PlanTables& Worker::plan(const std::shared_ptr<const gridder::FacetPlan>& 
   for (size_t i = 0; i < std::size(tables); ++i) {
     auto* to = static_cast<char*>(entry.memory.data()) + offset;
     if (tables[i].bytes > 0)
-      check(cudaMemcpyAsync(to, tables[i].from, static_cast<size_t>(tables[i].bytes), cudaMemcpyHostToDevice, stream_), "plan");
+      check(cudaMemcpyAsync(to, tables[i].from, static_cast<size_t>(tables[i].bytes), cudaMemcpyHostToDevice,
+                            stream_),
+            "plan");
     at[i] = to;
     offset += aligned(tables[i].bytes);
   }
@@ -169,8 +165,8 @@ void Worker::transform(T* data, int64_t n, int64_t batch, int sign) {
     check(cufftSetAutoAllocation(plan.handle, 0), "allocation");
     check(cufftSetStream(plan.handle, stream_), "stream");
     long long length = n;  // NOLINT(google-runtime-int): cuFFT's type
-    check(cufftMakePlanMany64(plan.handle, 1, &length, nullptr, 1, n, nullptr, 1, n, kDouble ? CUFFT_Z2Z : CUFFT_C2C, batch,
-                              &plan.work_bytes),
+    check(cufftMakePlanMany64(plan.handle, 1, &length, nullptr, 1, n, nullptr, 1, n,
+                              kDouble ? CUFFT_Z2Z : CUFFT_C2C, batch, &plan.work_bytes),
           "plan");
   }
   void* work = scratch_bytes(Scratch::transform, static_cast<int64_t>(plan.work_bytes));
@@ -205,10 +201,12 @@ void zero(Stream stream, void* data, int64_t bytes) {
 }
 
 void copy_to_host(Stream stream, const void* from, void* to, int64_t bytes) {
-  check(cudaMemcpyAsync(to, from, static_cast<size_t>(bytes), cudaMemcpyDeviceToHost, stream), "copy to the host");
+  check(cudaMemcpyAsync(to, from, static_cast<size_t>(bytes), cudaMemcpyDeviceToHost, stream),
+        "copy to the host");
 }
 void copy_to_device(Stream stream, const void* from, void* to, int64_t bytes) {
-  check(cudaMemcpyAsync(to, from, static_cast<size_t>(bytes), cudaMemcpyHostToDevice, stream), "copy to the device");
+  check(cudaMemcpyAsync(to, from, static_cast<size_t>(bytes), cudaMemcpyHostToDevice, stream),
+        "copy to the device");
 }
 void synchronise(Stream stream) { check(cudaStreamSynchronize(stream), "synchronise"); }
 

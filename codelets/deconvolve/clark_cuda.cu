@@ -2,17 +2,18 @@
 /// @file
 /// Hogbom's and Clark's minor loop on the device, without the host in between.
 ///
-/// The sub-image and its margin are copied; units of 8 pixels above the list's threshold are listed; one cooperative kernel
-/// then does all components of a list. Its blocks own fixed pixels. In each iteration they find their largest pixel, meet once
-/// at a grid-wide barrier, pick the same winner from the blocks' candidates, and subtract the PSF from what they own while they
-/// search for the next. All blocks keep the same books, so that one barrier an iteration is enough. Up to eight lists follow each
-/// other in a long last cycle: their launches are always queued, and return at once when the state says that it is over.
+/// The sub-image and its margin are copied; units of 8 pixels above the list's threshold are listed; one
+/// cooperative kernel then does all components of a list. Its blocks own fixed pixels. In each iteration they
+/// find their largest pixel, meet once at a grid-wide barrier, pick the same winner from the blocks'
+/// candidates, and subtract the PSF from what they own while they search for the next. All blocks keep the
+/// same books, so that one barrier an iteration is enough. Up to eight lists follow each other in a long last
+/// cycle: their launches are always queued, and return at once when the state says that it is over.
 #include <cooperative_groups.h>
-#include <cub/device/device_select.cuh>
 #include <thrust/iterator/counting_iterator.h>
+#include <cub/device/device_select.cuh>
 
 #include "codelets/common/cuda_reduce.hpp"
-#include "codelets/deconvolve/image_set_cuda.hpp"
+#include "codelets/deconvolve/minor_job_cuda.hpp"
 
 namespace fringeflow::deconvolve {
 namespace {
@@ -21,66 +22,7 @@ namespace cg = cooperative_groups;
 using cuda::kReduceThreads;
 using cuda::Scratch;
 
-// The same as on the CPU, see clark_cpu.cpp and subminor_cpu.cpp.
-constexpr float kListFraction = 0.9f;
-constexpr float kDeep = 6.0f;
-constexpr int kDeepPasses = 8;
-constexpr int64_t kMargin = 64;
-constexpr int kUnit = 8;
-constexpr int kPeakBlocks = 256;
 constexpr int kBlocksPerProcessor = 2;  ///< of the cooperative kernel
-
-struct Entry {
-  int32_t y, x;  ///< of the region
-  int32_t out;   ///< place in the list; -1: not counted
-};
-
-struct MinorState {
-  int32_t active;  ///< the next kernels have something to do
-  int32_t masked, is_final, flags;
-  int32_t deep;    ///< one long step to the end: fresh lists from the subtracted residual
-  float threshold, list_threshold, start_peak, left_peak;
-  int64_t max_iterations, iterations;
-  int64_t entries, counted;  ///< positions so far; of those, in the list
-  int64_t entries_before;    ///< at the start of the pass
-};
-
-/// The list's candidate of one block.
-struct BlockBest {
-  float value;
-  int32_t at;    ///< pixel of the region
-  int32_t slot;  ///< its entry, -1: none yet
-};
-
-struct MinorJob {
-  ImageSet set;
-  const float* const* psf;
-  const uint8_t* mask;
-  const uint16_t* scale_mask;
-  CleanLimits limits;
-  Rect region, counted;  ///< counted: rect in the region's pixels
-  bool hogbom, allow_negative;
-  float gain;
-  int64_t capacity;  ///< of the list
-  // The region's private copy, and the lists.
-  float* values;      ///< [channel][region]
-  float* integrated;  ///< [region]; values with one channel
-  uint8_t* allowed;   ///< [region]
-  int32_t* slot;      ///< [region] entry of a pixel, -1: none
-  uint8_t* unit_flag;
-  int32_t* units;  ///< those listed
-  int32_t* unit_count;
-  Entry* entries;
-  double* flux;         ///< [entry][channel]
-  double* flux_before;  ///< at the start of the pass
-  BlockBest* best;      ///< [2][block]
-  float* best_values;   ///< [2][block][channel]
-  MinorState* state;
-
-  FF_HD int64_t pixels() const { return region.ny * region.nx; }
-  FF_HD int64_t unit_columns() const { return (region.nx + kUnit - 1) / kUnit; }
-  FF_HD float size_of(float value) const { return allow_negative ? fabsf(value) : value; }
-};
 
 __global__ void start_kernel(const MinorJob job, const LoopBlock* block) {
   MinorState state{};
@@ -88,7 +30,8 @@ __global__ void start_kernel(const MinorJob job, const LoopBlock* block) {
   bool any = false;
   for (int c = 0; c < job.set.channels; ++c) any = any || job.set.weights[c] > 0;
   if (decision.clean) {
-    const float wanted = static_cast<float>(decision.threshold), fake = 1.5f * block->far_sidelobe * block->peak.value;
+    const float wanted = static_cast<float>(decision.threshold),
+                fake = 1.5f * block->far_sidelobe * block->peak.value;
     state.threshold = fmaxf(wanted, fake);
     if (fake > wanted) state.flags |= kRaised;
     state.list_threshold = job.hogbom ? -3.402823466e38f : kListFraction * state.threshold;
@@ -101,97 +44,29 @@ __global__ void start_kernel(const MinorJob job, const LoopBlock* block) {
   *job.state = state;
 }
 
-/// Pixel i of the region's copy.
-struct CopyPixel {
-  MinorJob job;
-  FF_HD void operator()(int64_t i) const {
-    if (job.state->active == 0) return;
-    const int64_t y = job.region.y0 + i / job.region.nx, x = job.region.x0 + i % job.region.nx, at = y * job.set.nx + x;
-    bool allowed = y >= job.limits.y_begin && y < job.limits.y_end && x >= job.limits.x_begin && x < job.limits.x_end;
-    if (job.mask != nullptr) allowed = allowed && job.mask[at] != 0;
-    if (job.state->masked != 0 && job.scale_mask != nullptr) allowed = allowed && (job.scale_mask[at] & 1) != 0;
-    float sum = 0;
-    for (int c = 0; c < job.set.channels; ++c) {
-      float value = job.set.weights[c] > 0 ? job.set.images[c][at] : 0;
-      if (!(fabsf(value) <= 3.402823466e38f)) {
-        value = 0;
-        allowed = false;
-      }
-      job.values[c * job.pixels() + i] = value;
-      sum += job.set.weights[c] * value;
-    }
-    if (job.set.channels > 1) job.integrated[i] = sum;
-    job.allowed[i] = allowed ? 1 : 0;
-    job.slot[i] = -1;
-  }
-};
-
-/// Pixel i of the region after the entries so far: for the next list.
-struct SubtractEntries {
-  MinorJob job;
-  FF_HD void operator()(int64_t i) const {
-    if (job.state->active == 0) return;
-    const int64_t y = i / job.region.nx, x = i % job.region.nx, at = (job.region.y0 + y) * job.set.nx + job.region.x0 + x;
-    const int64_t ny = job.set.ny, nx = job.set.nx;
-    float integrated = 0;
-    for (int c = 0; c < job.set.channels; ++c) {
-      float value = job.set.weights[c] > 0 ? job.set.images[c][at] : 0;
-      if (!(fabsf(value) <= 3.402823466e38f)) value = 0;
-      for (int64_t e = 0; e < job.state->entries; ++e) {
-        const int64_t j = y - job.entries[e].y + ny / 2, k = x - job.entries[e].x + nx / 2;
-        if (j < 0 || j >= ny || k < 0 || k >= nx) continue;
-        const float change = static_cast<float>(job.flux[e * job.set.channels + c]) * job.psf[c][j * nx + k];
-        if (fabsf(change) <= 3.402823466e38f) value -= change;
-      }
-      job.values[c * job.pixels() + i] = value;
-      integrated += job.set.weights[c] * value;
-    }
-    if (job.set.channels > 1) job.integrated[i] = integrated;
-  }
-};
-
-/// Unit i is listed when one of its pixels may be cleaned and is large enough.
-struct FlagUnit {
-  MinorJob job;
-  FF_HD void operator()(int64_t i) const {
-    bool listed = false;
-    if (job.state->active != 0) {
-      const int64_t y = i / job.unit_columns(), x = i % job.unit_columns() * kUnit;
-      for (int64_t k = x; k < x + kUnit && k < job.region.nx; ++k) {
-        const int64_t at = y * job.region.nx + k;
-        listed = listed || (job.allowed[at] != 0 && job.size_of(job.integrated[at]) >= job.state->list_threshold);
-      }
-    }
-    job.unit_flag[i] = listed ? 1 : 0;
-  }
-};
-/// Fluxes at the start of a pass, should it diverge.
-struct SaveFlux {
-  MinorJob job;
-  FF_HD void operator()(int64_t i) const {
-    if (job.state->active != 0 && i < job.state->entries * job.set.channels) job.flux_before[i] = job.flux[i];
-  }
-};
-
 /// Largest pixel of rect that may be cleaned, into left_peak; decides whether there is anything to do.
 __global__ void __launch_bounds__(kReduceThreads) rect_peak_kernel(const MinorJob job, Candidate* parts) {
   Candidate mine{0, -1};
   if (job.state->active != 0) {
-    for (int64_t i = static_cast<int64_t>(blockIdx.x) * kReduceThreads + threadIdx.x; i < job.counted.ny * job.counted.nx;
-         i += kPeakBlocks * kReduceThreads) {
-      const int64_t at = (job.counted.y0 + i / job.counted.nx) * job.region.nx + job.counted.x0 + i % job.counted.nx;
+    for (int64_t i = static_cast<int64_t>(blockIdx.x) * kReduceThreads + threadIdx.x;
+         i < job.counted.ny * job.counted.nx; i += kPeakBlocks * kReduceThreads) {
+      const int64_t at =
+          (job.counted.y0 + i / job.counted.nx) * job.region.nx + job.counted.x0 + i % job.counted.nx;
       const float value = job.size_of(job.integrated[at]);
-      if (job.allowed[at] != 0 && value > 0) mine = LargerCandidate()(mine, {value, static_cast<int32_t>(at)});
+      if (job.allowed[at] != 0 && value > 0)
+        mine = LargerCandidate()(mine, {value, static_cast<int32_t>(at)});
     }
   }
   const Candidate all = cuda::block_reduce(mine, LargerCandidate());
   if (threadIdx.x == 0) parts[blockIdx.x] = all;
 }
-__global__ void __launch_bounds__(kReduceThreads) gate_kernel(const MinorJob job, const Candidate* parts, const bool first) {
+__global__ void __launch_bounds__(kReduceThreads)
+    gate_kernel(const MinorJob job, const Candidate* parts, const bool first) {
   MinorState& state = *job.state;
   if (state.active == 0) return;
   Candidate mine{0, -1};
-  for (int i = static_cast<int>(threadIdx.x); i < kPeakBlocks; i += kReduceThreads) mine = LargerCandidate()(mine, parts[i]);
+  for (int i = static_cast<int>(threadIdx.x); i < kPeakBlocks; i += kReduceThreads)
+    mine = LargerCandidate()(mine, parts[i]);
   const Candidate all = cuda::block_reduce(mine, LargerCandidate());
   if (threadIdx.x != 0) return;
   state.left_peak = all.at >= 0 ? all.value : 0;
@@ -227,8 +102,8 @@ __global__ void __launch_bounds__(kReduceThreads, kBlocksPerProcessor) clean_ker
   int64_t iterations = 0, total = 0;
   float start = 0;
   bool diverged = false, full = false;
-  int32_t at_y = -1, at_x = 0;      // the last component; none before the first search
-  const float* steps = nullptr;     // [channel] what it took off at its centre, before the gain
+  int32_t at_y = -1, at_x = 0;   // the last component; none before the first search
+  const float* steps = nullptr;  // [channel] what it took off at its centre, before the gain
   for (int parity = 0;; parity ^= 1) {
     Candidate mine{0, -1};
     for (int64_t i = first; i < listed; i += stride) {
@@ -257,7 +132,8 @@ __global__ void __launch_bounds__(kReduceThreads, kBlocksPerProcessor) clean_ker
     if (threadIdx.x == 0) {
       const int64_t place = static_cast<int64_t>(parity) * gridDim.x + blockIdx.x;
       job.best[place] = {best.value, best.at, best.at >= 0 ? job.slot[best.at] : -1};
-      for (int c = 0; c < channels; ++c) job.best_values[place * channels + c] = best.at >= 0 ? job.values[c * pixels + best.at] : 0;
+      for (int c = 0; c < channels; ++c)
+        job.best_values[place * channels + c] = best.at >= 0 ? job.values[c * pixels + best.at] : 0;
     }
     grid.sync();
     if (threadIdx.x == 0) {
@@ -286,8 +162,9 @@ __global__ void __launch_bounds__(kReduceThreads, kBlocksPerProcessor) clean_ker
     if (iterations >= all_iterations || total >= 16 * all_iterations + 1000) break;
     at_y = static_cast<int32_t>(winner.at / width);
     at_x = static_cast<int32_t>(winner.at % width);
-    const bool counted = job.counted.ny > 0 && at_y >= job.counted.y0 && at_y < job.counted.y0 + job.counted.ny &&
-                         at_x >= job.counted.x0 && at_x < job.counted.x0 + job.counted.nx;
+    const bool counted = job.counted.ny > 0 && at_y >= job.counted.y0 &&
+                         at_y < job.counted.y0 + job.counted.ny && at_x >= job.counted.x0 &&
+                         at_x < job.counted.x0 + job.counted.nx;
     const bool fresh = winner.slot < 0;
     if (fresh && counted && state.counted >= job.capacity) {
       full = true;
@@ -297,7 +174,8 @@ __global__ void __launch_bounds__(kReduceThreads, kBlocksPerProcessor) clean_ker
     steps = job.best_values + (static_cast<int64_t>(parity) * gridDim.x + winner_block) * channels;
     if (threadIdx.x == 0) {
       // The pixel's owner remembers its entry: the only thread that reads it.
-      if (fresh && static_cast<int>(blockIdx.x) == winner_block) job.slot[winner.at] = static_cast<int32_t>(entry);
+      if (fresh && static_cast<int>(blockIdx.x) == winner_block)
+        job.slot[winner.at] = static_cast<int32_t>(entry);
       if (blockIdx.x == 0) {
         if (fresh) job.entries[entry] = {at_y, at_x, counted ? static_cast<int32_t>(state.counted) : -1};
         for (int c = 0; c < channels; ++c) {
@@ -319,7 +197,8 @@ __global__ void __launch_bounds__(kReduceThreads, kBlocksPerProcessor) clean_ker
   MinorState& out = *job.state;
   if (diverged) {
     // What made the peaks grow is dropped.
-    for (int64_t i = threadIdx.x; i < state.entries_before * channels; i += kReduceThreads) job.flux[i] = job.flux_before[i];
+    for (int64_t i = threadIdx.x; i < state.entries_before * channels; i += kReduceThreads)
+      job.flux[i] = job.flux_before[i];
     if (threadIdx.x == 0) {
       out.flags |= kDiverged;
       out.active = 0;
@@ -336,88 +215,20 @@ __global__ void __launch_bounds__(kReduceThreads, kBlocksPerProcessor) clean_ker
   out.active = state.deep != 0 && !full && !(state.left_peak > state.threshold);
 }
 
-/// Entry i of the list, and the header with the first.
-struct WriteList {
-  MinorJob job;
-  char* list;
-  FF_HD void operator()(int64_t i) const {
-    const MinorState& state = *job.state;
-    const int channels = job.set.channels;
-    if (i == 0) {
-      ComponentHeader header{};
-      header.count = state.counted;
-      header.iterations = state.iterations;
-      header.channels = channels;
-      header.flags = state.flags;
-      // Nothing was to be cleaned at all: the list is empty and says no more.
-      if (state.max_iterations > 0 && !(state.left_peak > state.threshold)) header.flags |= kReached;
-      header.threshold = state.threshold;
-      header.start_peak = state.start_peak;
-      header.left_peak = state.left_peak;
-      *reinterpret_cast<ComponentHeader*>(list) = header;
-    }
-    if (i >= state.entries || job.entries[i].out < 0) return;
-    const Entry entry = job.entries[i];
-    char* to = list + sizeof(ComponentHeader) + entry.out * (12 + 4 * static_cast<int64_t>(channels));
-    auto* position = reinterpret_cast<int32_t*>(to);
-    position[0] = static_cast<int32_t>(entry.y + job.region.y0);
-    position[1] = static_cast<int32_t>(entry.x + job.region.x0);
-    position[2] = 0;
-    auto* flux = reinterpret_cast<float*>(to + 12);
-    for (int c = 0; c < channels; ++c) flux[c] = static_cast<float>(job.flux[i * channels + c]);
-  }
-};
-
-/// Pieces of one allocation.
-class Carver {
- public:
-  explicit Carver(char* base) : base_(base) {}
-  template <class T>
-  T* take(int64_t count) {
-    T* result = reinterpret_cast<T*>(base_ + bytes_);
-    bytes_ += (count * static_cast<int64_t>(sizeof(T)) + 255) / 256 * 256;
-    return base_ == nullptr ? nullptr : result;
-  }
-  int64_t bytes() const { return bytes_; }
-
- private:
-  char* base_;
-  int64_t bytes_ = 0;
-};
-
-void carve(MinorJob& job, int64_t entries, int64_t blocks, Carver carver, int64_t* bytes, Candidate** parts) {
-  const int64_t pixels = job.pixels(), channels = job.set.channels, units = job.region.ny * job.unit_columns();
-  job.state = carver.take<MinorState>(1);
-  job.values = carver.take<float>(channels * pixels);
-  float* integrated = carver.take<float>(channels > 1 ? pixels : 0);
-  job.integrated = channels > 1 ? integrated : job.values;
-  job.allowed = carver.take<uint8_t>(pixels);
-  job.slot = carver.take<int32_t>(pixels);
-  job.unit_flag = carver.take<uint8_t>(units);
-  job.units = carver.take<int32_t>(units);
-  job.unit_count = carver.take<int32_t>(1);
-  job.entries = carver.take<Entry>(entries);
-  job.flux = carver.take<double>(entries * channels);
-  job.flux_before = carver.take<double>(entries * channels);
-  job.best = carver.take<BlockBest>(2 * blocks);
-  job.best_values = carver.take<float>(2 * blocks * channels);
-  *parts = carver.take<Candidate>(kPeakBlocks);
-  *bytes = carver.bytes();
-}
-
 int64_t cooperative_blocks(int64_t pixels) {
   int device = 0, processors = 0, per_processor = 0;
   cuda::check(cudaGetDevice(&device), "device");
   cuda::check(cudaDeviceGetAttribute(&processors, cudaDevAttrMultiProcessorCount, device), "processors");
-  cuda::check(cudaOccupancyMaxActiveBlocksPerMultiprocessor(&per_processor, clean_kernel, kReduceThreads, 0), "occupancy");
+  cuda::check(cudaOccupancyMaxActiveBlocksPerMultiprocessor(&per_processor, clean_kernel, kReduceThreads, 0),
+              "occupancy");
   const int64_t most = int64_t{processors} * std::min(per_processor, kBlocksPerProcessor);
   return std::max<int64_t>(1, std::min(most, (pixels + kReduceThreads - 1) / kReduceThreads));
 }
 
 }  // namespace
 
-void minor_cuda(cuda::Stream stream, const CleanArgs& args, const CleanLimits& limits, const CleanImages& images, const LoopBlock* block,
-                void* list, int64_t bytes) {
+void minor_cuda(cuda::Stream stream, const CleanArgs& args, const CleanLimits& limits,
+                const CleanImages& images, const LoopBlock* block, void* list, int64_t bytes) {
   cuda::Worker& worker = cuda::Worker::of(stream);
   const StagedImages staged = stage_images(worker, args, images);
   MinorJob job{};
@@ -428,12 +239,14 @@ void minor_cuda(cuda::Stream stream, const CleanArgs& args, const CleanLimits& l
   job.limits = limits;
   const Rect& rect = args.rect;
   const int64_t y0 = std::max<int64_t>(0, rect.y0 - kMargin), x0 = std::max<int64_t>(0, rect.x0 - kMargin);
-  job.region = {y0, x0, std::min(args.ny, rect.y0 + rect.ny + kMargin) - y0, std::min(args.nx, rect.x0 + rect.nx + kMargin) - x0};
+  job.region = {y0, x0, std::min(args.ny, rect.y0 + rect.ny + kMargin) - y0,
+                std::min(args.nx, rect.x0 + rect.nx + kMargin) - x0};
   job.counted = {rect.y0 - y0, rect.x0 - x0, rect.ny, rect.nx};
   job.hogbom = args.minor.algorithm == Algorithm::hogbom;
   job.allow_negative = args.minor.allow_negative != 0;
   job.gain = args.minor.gain;
-  job.capacity = (bytes - static_cast<int64_t>(sizeof(ComponentHeader))) / ComponentList::entry_bytes(args.channels());
+  job.capacity =
+      (bytes - static_cast<int64_t>(sizeof(ComponentHeader))) / ComponentList::entry_bytes(args.channels());
 
   const int passes = job.hogbom ? 1 : kDeepPasses;
   const int64_t pixels = job.pixels(), units = job.region.ny * job.unit_columns();
@@ -445,7 +258,9 @@ void minor_cuda(cuda::Stream stream, const CleanArgs& args, const CleanLimits& l
   carve(job, entries, blocks, Carver(worker.scratch<char>(Scratch::list, needed)), &needed, &parts);
   size_t select_bytes = 0;
   const thrust::counting_iterator<int32_t> numbers(0);
-  cuda::check(cub::DeviceSelect::Flagged(nullptr, select_bytes, numbers, job.unit_flag, job.units, job.unit_count, units, stream), "select");
+  cuda::check(cub::DeviceSelect::Flagged(nullptr, select_bytes, numbers, job.unit_flag, job.units,
+                                         job.unit_count, units, stream),
+              "select");
   void* temporary = worker.scratch<char>(Scratch::sort, static_cast<int64_t>(select_bytes));
 
   const auto find_left_peak = [&](bool first) {
@@ -460,17 +275,20 @@ void minor_cuda(cuda::Stream stream, const CleanArgs& args, const CleanLimits& l
   find_left_peak(true);
   for (int pass = 0; pass < passes; ++pass) {
     cuda::launch_elements(stream, units, FlagUnit{job}, "minor: units");
-    cuda::check(cub::DeviceSelect::Flagged(temporary, select_bytes, numbers, job.unit_flag, job.units, job.unit_count, units, stream),
+    cuda::check(cub::DeviceSelect::Flagged(temporary, select_bytes, numbers, job.unit_flag, job.units,
+                                           job.unit_count, units, stream),
                 "select");
     if (pass > 0) cuda::launch_elements(stream, entries * job.set.channels, SaveFlux{job}, "minor: save");
     void* arguments[] = {&job};
-    cuda::check(cudaLaunchCooperativeKernel(clean_kernel, dim3(static_cast<unsigned>(blocks)), dim3(kReduceThreads), arguments, 0, stream),
+    cuda::check(cudaLaunchCooperativeKernel(clean_kernel, dim3(static_cast<unsigned>(blocks)),
+                                            dim3(kReduceThreads), arguments, 0, stream),
                 "minor: clean");
     if (job.hogbom) break;
     cuda::launch_elements(stream, pixels, SubtractEntries{job}, "minor: subtract");
     find_left_peak(false);
   }
-  cuda::launch_elements(stream, std::max<int64_t>(entries, 1), WriteList{job, static_cast<char*>(list)}, "minor: list");
+  cuda::launch_elements(stream, std::max<int64_t>(entries, 1), WriteList{job, static_cast<char*>(list)},
+                        "minor: list");
 }
 
 }  // namespace fringeflow::deconvolve

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #pragma once
 /// @file
-/// find_peak, statistics and minor on the device, for hogbom and clark; multiscale runs on the host (cuda_on_host.hpp).
+/// find_peak, statistics and minor on the device, for hogbom and clark; multiscale runs on the host
+/// (cuda_on_host.hpp).
 ///
-/// Peaks are the largest value, of equals the first in the image: whatever the blocks, the same pixel. Medians come from three
-/// histograms of 11, 11 and 10 bits of the floats' ordered keys, counted with integers: exact and independent of order.
+/// Peaks are the largest value, of equals the first in the image: whatever the blocks, the same pixel.
+/// Medians come from three histograms of 11, 11 and 10 bits of the floats' ordered keys, counted with
+/// integers: exact and independent of order.
 #include <cmath>
 #include <memory>
 #include <vector>
@@ -37,7 +39,9 @@ FF_HD inline int select_shift(int pass) { return pass == 0 ? 21 : pass == 1 ? 10
 FF_HD inline bool select_matches(uint32_t key, uint32_t prefix, int pass) {
   return pass == 0 || (key >> select_shift(pass - 1)) == prefix >> select_shift(pass - 1);
 }
-FF_HD inline uint32_t select_bin(uint32_t key, int pass) { return key >> select_shift(pass) & (pass == 2 ? 1023u : 2047u); }
+FF_HD inline uint32_t select_bin(uint32_t key, int pass) {
+  return key >> select_shift(pass) & (pass == 2 ? 1023u : 2047u);
+}
 
 /// The images of a joint deconvolution in the device's memory.
 struct ImageSet {
@@ -70,12 +74,13 @@ struct CleanLimits {
   int64_t y_begin = 0, y_end = 0, x_begin = 0, x_end = 0;
 };
 
-void find_peak_cuda(cuda::Stream stream, const CleanArgs& args, const CleanLimits& limits, const CleanImages& images, Peak* peak);
+void find_peak_cuda(cuda::Stream stream, const CleanArgs& args, const CleanLimits& limits,
+                    const CleanImages& images, Peak* peak);
 
 void statistics_cuda(cuda::Stream stream, const CleanArgs& args, const CleanImages& images, Robust* robust);
 
 /// minor_cycle for hogbom and clark. @param list buffer of a ComponentList of `bytes`
-void minor_cuda(cuda::Stream stream, const CleanArgs& args, const CleanLimits& limits, const CleanImages& images, const LoopBlock* block,
-                void* list, int64_t bytes);
+void minor_cuda(cuda::Stream stream, const CleanArgs& args, const CleanLimits& limits,
+                const CleanImages& images, const LoopBlock* block, void* list, int64_t bytes);
 
 }  // namespace fringeflow::deconvolve

@@ -26,7 +26,8 @@ struct NormaliseWeights {
   }
 };
 
-/// Pointers and weights in one piece of scratch: [channels] images, [channels] PSFs (if any), [channels] indices, weights.
+/// Pointers and weights in one piece of scratch: [channels] images, [channels] PSFs (if any), [channels]
+/// indices, weights.
 struct StagedImages {
   ImageSet residual;
   const float* const* psf = nullptr;
@@ -34,17 +35,22 @@ struct StagedImages {
 inline StagedImages stage_images(cuda::Worker& worker, const CleanArgs& args, const CleanImages& images) {
   const auto channels = static_cast<int64_t>(args.sum_index.size());
   std::vector<int64_t> words;
-  for (const float* image : images.residual) words.push_back(static_cast<int64_t>(reinterpret_cast<intptr_t>(image)));
-  for (const float* image : images.psf) words.push_back(static_cast<int64_t>(reinterpret_cast<intptr_t>(image)));
+  for (const float* image : images.residual)
+    words.push_back(static_cast<int64_t>(reinterpret_cast<intptr_t>(image)));
+  for (const float* image : images.psf)
+    words.push_back(static_cast<int64_t>(reinterpret_cast<intptr_t>(image)));
   words.insert(words.end(), args.sum_index.begin(), args.sum_index.end());
   const size_t index_at = words.size() - static_cast<size_t>(channels);
   words.resize(words.size() + static_cast<size_t>(channels));  // room for the weights
-  const int64_t* staged = worker.stage(cuda::Scratch::pointers, words.data(), static_cast<int64_t>(words.size()));
+  const int64_t* staged =
+      worker.stage(cuda::Scratch::pointers, words.data(), static_cast<int64_t>(words.size()));
   auto* weights = reinterpret_cast<float*>(const_cast<int64_t*>(staged) + index_at + channels);
-  cuda::launch_elements(worker.stream(), 1, NormaliseWeights{images.sums, staged + index_at, weights, static_cast<int>(channels)},
+  cuda::launch_elements(worker.stream(), 1,
+                        NormaliseWeights{images.sums, staged + index_at, weights, static_cast<int>(channels)},
                         "weights of channels");
   const auto* pointers = reinterpret_cast<const float* const*>(staged);
-  return {{pointers, weights, static_cast<int>(channels), args.ny, args.nx}, images.psf.empty() ? nullptr : pointers + channels};
+  return {{pointers, weights, static_cast<int>(channels), args.ny, args.nx},
+          images.psf.empty() ? nullptr : pointers + channels};
 }
 
 /// A pixel and its size; of equals the first in the image is larger.

@@ -32,7 +32,8 @@ struct LargerPart {
 __global__ void __launch_bounds__(kReduceThreads) peak_kernel(const PeakJob job, PeakPart* parts) {
   PeakPart mine{{0, -1}, 0};
   const int64_t width = job.limits.x_end - job.limits.x_begin, height = job.limits.y_end - job.limits.y_begin;
-  for (int64_t i = static_cast<int64_t>(blockIdx.x) * kReduceThreads + threadIdx.x; i < width * height; i += kBlocks * kReduceThreads) {
+  for (int64_t i = static_cast<int64_t>(blockIdx.x) * kReduceThreads + threadIdx.x; i < width * height;
+       i += kBlocks * kReduceThreads) {
     const int64_t at = (job.limits.y_begin + i / width) * job.set.nx + job.limits.x_begin + i % width;
     const float pixel = job.set.integrated(at), value = job.allow_negative ? fabsf(pixel) : pixel;
     if (!(value > 0) || (job.mask != nullptr && job.mask[at] == 0)) continue;
@@ -42,9 +43,11 @@ __global__ void __launch_bounds__(kReduceThreads) peak_kernel(const PeakJob job,
   const PeakPart all = cuda::block_reduce(mine, LargerPart());
   if (threadIdx.x == 0) parts[blockIdx.x] = all;
 }
-__global__ void __launch_bounds__(kReduceThreads) last_peak_kernel(const PeakPart* parts, const int64_t nx, Peak* peak) {
+__global__ void __launch_bounds__(kReduceThreads)
+    last_peak_kernel(const PeakPart* parts, const int64_t nx, Peak* peak) {
   PeakPart mine{{0, -1}, 0};
-  for (int i = static_cast<int>(threadIdx.x); i < kBlocks; i += kReduceThreads) mine = LargerPart()(mine, parts[i]);
+  for (int i = static_cast<int>(threadIdx.x); i < kBlocks; i += kReduceThreads)
+    mine = LargerPart()(mine, parts[i]);
   const PeakPart all = cuda::block_reduce(mine, LargerPart());
   if (threadIdx.x != 0) return;
   Peak out;
@@ -69,13 +72,16 @@ struct Select {
   float lower, upper;
 };
 
-__global__ void __launch_bounds__(kReduceThreads) histogram_kernel(const ImageSet set, const int pass, const bool folded, Select* select) {
+__global__ void __launch_bounds__(kReduceThreads)
+    histogram_kernel(const ImageSet set, const int pass, const bool folded, Select* select) {
   __shared__ uint32_t bins[2][kSelectBins];
-  for (int i = static_cast<int>(threadIdx.x); i < 2 * kSelectBins; i += kReduceThreads) bins[i / kSelectBins][i % kSelectBins] = 0;
+  for (int i = static_cast<int>(threadIdx.x); i < 2 * kSelectBins; i += kReduceThreads)
+    bins[i / kSelectBins][i % kSelectBins] = 0;
   __syncthreads();
   const uint32_t low = select->prefix[0], high = select->prefix[1];
   const float centre = select->centre;
-  for (int64_t i = static_cast<int64_t>(blockIdx.x) * kReduceThreads + threadIdx.x; i < set.ny * set.nx; i += kBlocks * kReduceThreads) {
+  for (int64_t i = static_cast<int64_t>(blockIdx.x) * kReduceThreads + threadIdx.x; i < set.ny * set.nx;
+       i += kBlocks * kReduceThreads) {
     const float value = set.integrated(i);
     if (!(fabsf(value) <= 3.402823466e38f)) continue;
     const uint32_t key = ordered_key(folded ? fabsf(value - centre) : value);
@@ -85,7 +91,8 @@ __global__ void __launch_bounds__(kReduceThreads) histogram_kernel(const ImageSe
   __syncthreads();
   for (int i = static_cast<int>(threadIdx.x); i < 2 * kSelectBins; i += kReduceThreads) {
     const uint32_t n = bins[i / kSelectBins][i % kSelectBins];
-    if (n > 0) atomicAdd(&select->histogram[i / kSelectBins][i % kSelectBins], static_cast<unsigned long long>(n));
+    if (n > 0)
+      atomicAdd(&select->histogram[i / kSelectBins][i % kSelectBins], static_cast<unsigned long long>(n));
   }
 }
 /// Finds the bins of the two ranks, and clears the histograms. One block, one thread each.
@@ -105,7 +112,8 @@ __global__ void select_kernel(const int pass, Select* select) {
   while (rank >= static_cast<int64_t>(bins[bin])) rank -= static_cast<int64_t>(bins[bin++]);
   select->rank[which] = rank;
   select->prefix[which] |= bin << select_shift(pass);
-  if (pass == kSelectPasses - 1) (which == 0 ? select->lower : select->upper) = value_of_key(select->prefix[which]);
+  if (pass == kSelectPasses - 1)
+    (which == 0 ? select->lower : select->upper) = value_of_key(select->prefix[which]);
 }
 __global__ void robust_kernel(const bool folded, Select* select, Robust* robust) {
   const double middle = 0.5 * (static_cast<double>(select->lower) + static_cast<double>(select->upper));
@@ -121,16 +129,17 @@ __global__ void robust_kernel(const bool folded, Select* select, Robust* robust)
 
 }  // namespace
 
-void find_peak_cuda(cuda::Stream stream, const CleanArgs& args, const CleanLimits& limits, const CleanImages& images, Peak* peak) {
+void find_peak_cuda(cuda::Stream stream, const CleanArgs& args, const CleanLimits& limits,
+                    const CleanImages& images, Peak* peak) {
   cuda::Worker& worker = cuda::Worker::of(stream);
   const StagedImages staged = stage_images(worker, args, images);
   const Rect& rect = args.rect;
-  CleanLimits inside{std::max(limits.y_begin, rect.y0), std::min(limits.y_end, rect.y0 + rect.ny), std::max(limits.x_begin, rect.x0),
-                     std::min(limits.x_end, rect.x0 + rect.nx)};
+  CleanLimits inside{std::max(limits.y_begin, rect.y0), std::min(limits.y_end, rect.y0 + rect.ny),
+                     std::max(limits.x_begin, rect.x0), std::min(limits.x_end, rect.x0 + rect.nx)};
   inside.y_end = std::max(inside.y_end, inside.y_begin);
   inside.x_end = std::max(inside.x_end, inside.x_begin);
-  const PeakJob job{staged.residual, inside, args.mask ? worker.constants(args.mask) : nullptr, images.scale_mask,
-                    args.minor.allow_negative != 0};
+  const PeakJob job{staged.residual, inside, args.mask ? worker.constants(args.mask) : nullptr,
+                    images.scale_mask, args.minor.allow_negative != 0};
   auto* parts = worker.scratch<PeakPart>(Scratch::sums, kBlocks);
   peak_kernel<<<kBlocks, kReduceThreads, 0, stream>>>(job, parts);
   cuda::check_launch("find_peak");

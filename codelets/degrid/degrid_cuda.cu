@@ -29,8 +29,8 @@ struct WarpShared {
   T kw[kSlabPlanes];
 };
 
-/// The dot product of the warp's lanes' part of the cells: complete in every lane of an even quad (re) and upper quad (im).
-/// Lane = 4 sub + quad; quad 0, 1: re of planes 0-3, 4-7; quad 2, 3: im.
+/// The dot product of the warp's lanes' part of the cells: complete in every lane of an even quad (re) and
+/// upper quad (im). Lane = 4 sub + quad; quad 0, 1: re of planes 0-3, 4-7; quad 2, 3: im.
 template <class T>
 __device__ T sum_cells(const WarpShared<T>& s, const T* cells, int edge, int support, int lane) {
   const int quad = lane % 4;
@@ -44,7 +44,8 @@ __device__ T sum_cells(const WarpShared<T>& s, const T* cells, int edge, int sup
       const float4 c = *reinterpret_cast<const float4*>(cell);
       sum[0] += kernel * c.x, sum[1] += kernel * c.y, sum[2] += kernel * c.z, sum[3] += kernel * c.w;
     } else {
-      const double2 a = *reinterpret_cast<const double2*>(cell), b = *reinterpret_cast<const double2*>(cell + 2);
+      const double2 a = *reinterpret_cast<const double2*>(cell),
+                    b = *reinterpret_cast<const double2*>(cell + 2);
       sum[0] += kernel * a.x, sum[1] += kernel * a.y, sum[2] += kernel * b.x, sum[3] += kernel * b.y;
     }
     tv += 8;
@@ -61,7 +62,8 @@ template <class T>
 __global__ void __launch_bounds__(32 * kWarps) degrid_kernel(const DegridJob<T> job) {
   __shared__ T taps[kMaxSupport * (kMaxTapDegree + 1)];
   __shared__ WarpShared<T> warps[kWarps];
-  const int local = static_cast<int>(blockIdx.x), lane = static_cast<int>(threadIdx.x) % 32, warp = static_cast<int>(threadIdx.x) / 32;
+  const int local = static_cast<int>(blockIdx.x), lane = static_cast<int>(threadIdx.x) % 32,
+            warp = static_cast<int>(threadIdx.x) / 32;
   const int32_t slot = job.first_slot + local;
   const int32_t run_begin = job.chunk.start[slot], run_end = job.chunk.start[slot + 1];
   // Without its halo an untouched tile is no zero in memory: it is not read.
@@ -69,14 +71,17 @@ __global__ void __launch_bounds__(32 * kWarps) degrid_kernel(const DegridJob<T> 
 
   const Facet& facet = job.plan.facet;
   const int support = facet.support, degree = job.plan.degree, edge = kTile + support - 1;
-  const int64_t tile_u = job.plan.slot_tile[slot] / facet.tiles_v, tile_v = job.plan.slot_tile[slot] % facet.tiles_v;
-  for (int i = static_cast<int>(threadIdx.x); i < support * (degree + 1); i += 32 * kWarps) taps[i] = static_cast<T>(job.plan.taps[i]);
+  const int64_t tile_u = job.plan.slot_tile[slot] / facet.tiles_v,
+                tile_v = job.plan.slot_tile[slot] % facet.tiles_v;
+  for (int i = static_cast<int>(threadIdx.x); i < support * (degree + 1); i += 32 * kWarps)
+    taps[i] = static_cast<T>(job.plan.taps[i]);
   __syncthreads();
 
   WarpShared<T>& s = warps[warp];
   const T* tile = job.tiles + local * facet.tile_scalars();
   const int32_t step = kRunWindow * kWarps * static_cast<int32_t>(gridDim.y);
-  for (int64_t window = run_begin + kRunWindow * (static_cast<int64_t>(blockIdx.y) * kWarps + warp); window < run_end; window += step) {
+  for (int64_t window = run_begin + kRunWindow * (static_cast<int64_t>(blockIdx.y) * kWarps + warp);
+       window < run_end; window += step) {
     __syncwarp();
     s.window.load(job.chunk, static_cast<int32_t>(window), run_end, lane);
     __syncwarp();
@@ -95,10 +100,14 @@ __global__ void __launch_bounds__(32 * kWarps) degrid_kernel(const DegridJob<T> 
       }
       T re = 0, im = 0;
       for (int j = 0; j < n; ++j) {
-        const T su = __shfl_sync(kAll, mine.su, j), sv = __shfl_sync(kAll, mine.sv, j), sw = __shfl_sync(kAll, mine.sw, j);
-        const int u = __shfl_sync(kAll, mine.u, j), v = __shfl_sync(kAll, mine.v, j), plane = __shfl_sync(kAll, mine.plane, j);
+        const T su = __shfl_sync(kAll, mine.su, j), sv = __shfl_sync(kAll, mine.sv, j),
+                sw = __shfl_sync(kAll, mine.sw, j);
+        const int u = __shfl_sync(kAll, mine.u, j), v = __shfl_sync(kAll, mine.v, j),
+                  plane = __shfl_sync(kAll, mine.plane, j);
         const int tap = lane % kMaxSupport;
-        if (tap < support) (lane < kMaxSupport ? s.ku : s.kv)[tap] = tap_value(taps, degree, tap, lane < kMaxSupport ? su : sv);
+        if (tap < support)
+          (lane < kMaxSupport ? s.ku : s.kv)[tap] =
+              tap_value(taps, degree, tap, lane < kMaxSupport ? su : sv);
         if (lane < kSlabPlanes) s.kw[lane] = plane_tap(taps, degree, support, plane, lane, sw);
         __syncwarp();
         const T sum = sum_cells(s, tile + (u * edge + v) * kScalars, edge, support, lane);
@@ -119,8 +128,9 @@ __global__ void __launch_bounds__(32 * kWarps) degrid_kernel(const DegridJob<T> 
 }  // namespace
 
 template <class T>
-void degrid_cuda(cuda::Stream stream, const std::shared_ptr<const FacetPlan>& plan, int64_t slab_begin, int64_t slab_end,
-                 std::span<const TileStore<T>> stores, const DeviceChunk& chunk, std::complex<float>* predicted) {
+void degrid_cuda(cuda::Stream stream, const std::shared_ptr<const FacetPlan>& plan, int64_t slab_begin,
+                 int64_t slab_end, std::span<const TileStore<T>> stores, const DeviceChunk& chunk,
+                 std::complex<float>* predicted) {
   cuda::Worker& worker = cuda::Worker::of(stream);
   const TileMap& map = plan->tiles;
   const cuda::PlanTables& tables = worker.plan(plan);
@@ -131,7 +141,8 @@ void degrid_cuda(cuda::Stream stream, const std::shared_ptr<const FacetPlan>& pl
       if (slots == 0) continue;
       const TileStore<T>& store = stores[static_cast<size_t>((slab - slab_begin) * map.strips + strip)];
       const int32_t first = map.slot_begin[static_cast<size_t>(slab * map.strips + strip)];
-      const DegridJob<T> job{tables, slab, first, on, store.touched, store.tiles, reinterpret_cast<float2*>(predicted)};
+      const DegridJob<T> job{
+          tables, slab, first, on, store.touched, store.tiles, reinterpret_cast<float2*>(predicted)};
       degrid_kernel<T><<<dim3(static_cast<unsigned>(slots), kSplits), 32 * kWarps, 0, stream>>>(job);
       cuda::check_launch("degrid");
     }
@@ -139,6 +150,7 @@ void degrid_cuda(cuda::Stream stream, const std::shared_ptr<const FacetPlan>& pl
 template void degrid_cuda<float>(cuda::Stream, const std::shared_ptr<const FacetPlan>&, int64_t, int64_t,
                                  std::span<const TileStore<float>>, const DeviceChunk&, std::complex<float>*);
 template void degrid_cuda<double>(cuda::Stream, const std::shared_ptr<const FacetPlan>&, int64_t, int64_t,
-                                  std::span<const TileStore<double>>, const DeviceChunk&, std::complex<float>*);
+                                  std::span<const TileStore<double>>, const DeviceChunk&,
+                                  std::complex<float>*);
 
 }  // namespace fringeflow::gridder

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #pragma once
 /// @file
-/// The device's plane steps as functors over elements. The field is the array that is transformed: [plane][sequence][n]
-/// complex; sequences are cells along u (rows) or image rows y (columns). Tested on the CPU against the kernels there.
+/// The device's plane steps as functors over elements. The field is the array that is transformed:
+/// [plane][sequence][n] complex; sequences are cells along u (rows) or image rows y (columns). Tested on the
+/// CPU against the kernels there.
 #include <cmath>
 
 #include "codelets/common/cuda_worker.hpp"
@@ -57,15 +58,18 @@ FF_HD inline int64_t pixel_element(int64_t i, int64_t pixels, int64_t n) {
 /// Numbers of the buffers' layouts, from the plan alone.
 template <class T>
 struct SlabShape {
-  int64_t slab, planes;         ///< planes of this slab that exist
-  int64_t blocks;               ///< y-blocks of the facet
-  int64_t box_u, box_v;         ///< cells of the box, halos included
-  int64_t box_cells;            ///< box_u with the last strip's halo rounded up to lanes
-  int64_t buffer_planes;        ///< planes that buffers have room for
+  int64_t slab, planes;   ///< planes of this slab that exist
+  int64_t blocks;         ///< y-blocks of the facet
+  int64_t box_u, box_v;   ///< cells of the box, halos included
+  int64_t box_cells;      ///< box_u with the last strip's halo rounded up to lanes
+  int64_t buffer_planes;  ///< planes that buffers have room for
 
   SlabShape(const gridder::Facet& facet, int64_t slab_number)
-      : slab(slab_number), planes(facet.planes - slab_number * kSlabPlanes), blocks((facet.ny + kLanes<T> - 1) / kLanes<T>),
-        box_u(facet.tiles_u * kTile + facet.support - 1), box_v(facet.tiles_v * kTile + facet.support - 1),
+      : slab(slab_number),
+        planes(facet.planes - slab_number * kSlabPlanes),
+        blocks((facet.ny + kLanes<T> - 1) / kLanes<T>),
+        box_u(facet.tiles_u * kTile + facet.support - 1),
+        box_v(facet.tiles_v * kTile + facet.support - 1),
         box_cells(facet.tiles_u * kTile + (facet.support - 1 + kLanes<T> - 1) / kLanes<T> * kLanes<T>),
         buffer_planes(facet.planes < kSlabPlanes ? facet.planes : kSlabPlanes) {
     if (planes > kSlabPlanes) planes = kSlabPlanes;
@@ -80,7 +84,8 @@ struct StripShape {
 
   StripShape(const gridder::FacetPlan& plan, const SlabShape<T>& slab, int64_t strip)
       : tile_begin(plan.tiles.strip_begin[static_cast<size_t>(strip)]),
-        tile_end(plan.tiles.strip_begin[static_cast<size_t>(strip) + 1]), first(tile_begin * kTile) {
+        tile_end(plan.tiles.strip_begin[static_cast<size_t>(strip) + 1]),
+        first(tile_begin * kTile) {
     cells = strip + 1 == plan.tiles.strips ? slab.box_cells - first : (tile_end - tile_begin) * kTile;
     flags = slab.buffer_planes * slab.blocks * cells * 2 * kLanes<T>;
   }
@@ -88,7 +93,8 @@ struct StripShape {
 
 // ---------------------------------------------------------------- rows: transforms along v
 
-/// Element (u, k) of the field from the tiles: cells v that fold onto k, halos of the neighbouring tiles added.
+/// Element (u, k) of the field from the tiles: cells v that fold onto k, halos of the neighbouring tiles
+/// added.
 template <class T>
 struct TilesToField {
   PlanTables plan;
@@ -100,18 +106,20 @@ struct TilesToField {
 
   int64_t count() const { return strip.cells * plan.facet.nv; }
 
-  FF_HD void add_tile(const gridder::TileStore<T>& from, int32_t first, int64_t tu, int64_t tv, int64_t row, int64_t column,
-                      T* sum) const {
+  FF_HD void add_tile(const gridder::TileStore<T>& from, int32_t first, int64_t tu, int64_t tv, int64_t row,
+                      int64_t column, T* sum) const {
     const int32_t slot = plan.slot_of(slab.slab, tu, tv);
     if (slot < 0 || from.touched[slot - first] == 0) return;
-    const T* cell = from.tiles + (slot - first) * plan.facet.tile_scalars() + (row * plan.facet.tile_edge() + column) * 2 * kSlabPlanes;
+    const T* cell = from.tiles + (slot - first) * plan.facet.tile_scalars() +
+                    (row * plan.facet.tile_edge() + column) * 2 * kSlabPlanes;
     for (int i = 0; i < 2 * kSlabPlanes / kLanes<T>; ++i) {
       Lanes<T> scalars;
       scalars.load(cell + i * kLanes<T>);
       for (int j = 0; j < kLanes<T>; ++j) sum[i * kLanes<T> + j] += scalars.value[j];
     }
   }
-  FF_HD void add_column(const gridder::TileStore<T>& from, int32_t first, int64_t tu, int64_t row, int64_t v, T* sum) const {
+  FF_HD void add_column(const gridder::TileStore<T>& from, int32_t first, int64_t tu, int64_t row, int64_t v,
+                        T* sum) const {
     const int64_t tv = v / kTile, local = v % kTile;
     if (tv >= 1 && local < plan.facet.support - 1) add_tile(from, first, tu, tv - 1, row, local + kTile, sum);
     if (tv < plan.facet.tiles_v) add_tile(from, first, tu, tv, row, local, sum);
@@ -147,10 +155,12 @@ struct FieldToRows {
   int64_t count() const { return slab.planes * slab.blocks * strip.cells * kLanes<T>; }
   FF_HD void operator()(int64_t i) const {
     const int64_t lane = i % kLanes<T>, element = i / kLanes<T>;
-    const int64_t u = element % strip.cells, block = element / strip.cells % slab.blocks, plane = element / strip.cells / slab.blocks;
+    const int64_t u = element % strip.cells, block = element / strip.cells % slab.blocks,
+                  plane = element / strip.cells / slab.blocks;
     const int64_t y = block * kLanes<T> + lane;
     Complex<T> value{0, 0};
-    if (y < facet.ny) value = field[(plane * strip.cells + u) * facet.nv + pixel_element(y, facet.ny, facet.nv)];
+    if (y < facet.ny)
+      value = field[(plane * strip.cells + u) * facet.nv + pixel_element(y, facet.ny, facet.nv)];
     T* to = rows + element * 2 * kLanes<T> + lane;
     to[0] = value.re;
     to[kLanes<T>] = value.im;
@@ -163,7 +173,8 @@ struct SetFlag {
   FF_HD void operator()(int64_t i) const { flags[i] = T(1); }
 };
 
-/// The way back: element (plane, u, y) of the field from the columns of one y-strip. The rest of the field must be zero.
+/// The way back: element (plane, u, y) of the field from the columns of one y-strip. The rest of the field
+/// must be zero.
 template <class T>
 struct ColumnsToField {
   gridder::Facet facet;
@@ -196,7 +207,8 @@ struct FieldToTiles {
   int64_t count() const { return slots * plan.facet.tile_edge() * plan.facet.tile_edge(); }
   FF_HD void operator()(int64_t i) const {
     const gridder::Facet& facet = plan.facet;
-    const int64_t edge = facet.tile_edge(), v_local = i % edge, u_local = i / edge % edge, local = i / edge / edge;
+    const int64_t edge = facet.tile_edge(), v_local = i % edge, u_local = i / edge % edge,
+                  local = i / edge / edge;
     const int32_t tile = plan.slot_tile[first_slot + local];
     const int64_t u = (tile / facet.tiles_v - tile_begin) * kTile + u_local;
     const int64_t k = modulo(facet.v_begin + tile % facet.tiles_v * kTile + v_local, facet.nv);
@@ -224,7 +236,8 @@ struct Screen {
   FF_HD Screen(const gridder::Facet& facet, int64_t slab, int64_t x, int64_t y) {
     const gridder::PixelDirection direction = gridder::pixel_direction(facet, x, y);
     const double offset = direction.above_horizon ? direction.r - facet.r_centre : 0;
-    const double turns = (facet.w0 + static_cast<double>(slab * kSlabPlanes + kSlabPlanes / 2) * facet.dw) * offset;
+    const double turns =
+        (facet.w0 + static_cast<double>(slab * kSlabPlanes + kSlabPlanes / 2) * facet.dw) * offset;
     base = static_cast<T>(turns - rint(turns));
     step = static_cast<T>(facet.dw * offset);
   }
@@ -265,7 +278,8 @@ struct RowsToField {
       more.load(from + kLanes<T>);
       for (int lane = 0; lane < kLanes<T>; ++lane) im.value[lane] += more.value[lane];
     }
-    Complex<T>* to = field + (plane * blocks + block) * kLanes<T> * facet.nu + modulo(facet.u_begin + strip.first + e, facet.nu);
+    Complex<T>* to = field + (plane * blocks + block) * kLanes<T> * facet.nu +
+                     modulo(facet.u_begin + strip.first + e, facet.nu);
     for (int lane = 0; lane < kLanes<T>; ++lane) {
       Complex<T> value = to[lane * facet.nu];
       value.re += re.value[lane];
@@ -303,7 +317,8 @@ struct FieldToImage {
     sum.store(image + i * kLanes<T>);
   }
 };
-/// The way back: pixels (block, x) times exp(+2 pi i turns) to every plane of the field, which is zero elsewhere.
+/// The way back: pixels (block, x) times exp(+2 pi i turns) to every plane of the field, which is zero
+/// elsewhere.
 template <class T>
 struct ImageToField {
   gridder::Facet facet;
@@ -325,7 +340,8 @@ struct ImageToField {
       for (int p = 0; p < slab.planes; ++p) {
         T cosine, sine;
         screen.factors(p, cosine, sine);
-        to[(p * blocks * kLanes<T> + lane) * facet.nu] = {pixels.value[lane] * cosine, pixels.value[lane] * sine};
+        to[(p * blocks * kLanes<T> + lane) * facet.nu] = {pixels.value[lane] * cosine,
+                                                          pixels.value[lane] * sine};
       }
     }
   }
@@ -357,7 +373,8 @@ struct FieldToColumns {
 // ---------------------------------------------------------------- corrections in the image plane
 
 /// What pixel (x, y) of the facet is multiplied with; NaN beyond the horizon.
-FF_HD inline double pixel_factor(const PlanTables& plan, const ScreenCorrection& correction, int64_t x, int64_t y, bool divide_by_n) {
+FF_HD inline double pixel_factor(const PlanTables& plan, const ScreenCorrection& correction, int64_t x,
+                                 int64_t y, bool divide_by_n) {
   const gridder::PixelDirection direction = gridder::pixel_direction(plan.facet, x, y);
   if (!direction.above_horizon) return nan("");
   const double t = (direction.r - plan.facet.r_centre) * correction.per_offset, z = 2 * t * t - 1;
@@ -422,7 +439,8 @@ struct UncorrectPixels {
       if (y >= facet.ny) break;
       // Where the facet reaches beyond the image there is no flux.
       if (row < 0 || row >= model.extent(0) || column < 0 || column >= model.extent(1)) continue;
-      const double value = static_cast<double>(model(row, column)) * pixel_factor(plan, correction, x, y, divide_by_n);
+      const double value =
+          static_cast<double>(model(row, column)) * pixel_factor(plan, correction, x, y, divide_by_n);
       if (value == value) pixels.value[lane] = static_cast<T>(value);  // else blank, or beyond the horizon
     }
     pixels.store(image + i * kLanes<T>);

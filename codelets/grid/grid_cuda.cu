@@ -33,11 +33,13 @@ struct GridShared {
 
 /// Position, phase and weighted value of visibility i of the window, to place j of the batch.
 template <class T>
-__device__ void stage_visibility(const GridJob<T>& job, int64_t tile_u, int64_t tile_v, int32_t i, int j, GridShared<T>& s) {
+__device__ void stage_visibility(const GridJob<T>& job, int64_t tile_u, int64_t tile_v, int32_t i, int j,
+                                 GridShared<T>& s) {
   const WindowVisibility at = s.window.visibility(job.chunk, i);
   const double* uvw = job.chunk.uvw_m + 3 * at.row;
   const GridRay ray = grid_ray(job.plan.facet, uvw[0], uvw[1], uvw[2]);
-  const Placement<T> p = place<T>(job.plan.facet, job.slab, tile_u, tile_v, ray, job.chunk.freq_hz[at.channel]);
+  const Placement<T> p =
+      place<T>(job.plan.facet, job.slab, tile_u, tile_v, ray, job.chunk.freq_hz[at.channel]);
   const int support = job.plan.facet.support;
   const T weight = static_cast<T>(job.chunk.weight[at.index]);
   T re = 0, im = 0;
@@ -70,7 +72,8 @@ __device__ void load_cell(const T* cell, T (&value)[kPerThread]) {
     const float4 v = *reinterpret_cast<const float4*>(cell);
     value[0] = v.x, value[1] = v.y, value[2] = v.z, value[3] = v.w;
   } else {
-    const double2 a = *reinterpret_cast<const double2*>(cell), b = *reinterpret_cast<const double2*>(cell + 2);
+    const double2 a = *reinterpret_cast<const double2*>(cell),
+                  b = *reinterpret_cast<const double2*>(cell + 2);
     value[0] = a.x, value[1] = a.y, value[2] = b.x, value[3] = b.y;
   }
 }
@@ -87,14 +90,16 @@ __device__ void store_cell(T* cell, const T (&value)[kPerThread]) {
 template <class T>
 __global__ void __launch_bounds__(GridBlock::kThreads) grid_kernel(const GridJob<T> job) {
   __shared__ GridShared<T> s;
-  const int local = static_cast<int>(blockIdx.x), thread = static_cast<int>(threadIdx.x), threads = static_cast<int>(blockDim.x);
+  const int local = static_cast<int>(blockIdx.x), thread = static_cast<int>(threadIdx.x),
+            threads = static_cast<int>(blockDim.x);
   const int32_t slot = job.first_slot + local;
   const int32_t run_begin = job.chunk.start[slot], run_end = job.chunk.start[slot + 1];
   if (run_begin == run_end) return;
 
   const int support = job.plan.facet.support, degree = job.plan.degree;
   const int edge = kTile + support - 1;
-  const int64_t tile_u = job.plan.slot_tile[slot] / job.plan.facet.tiles_v, tile_v = job.plan.slot_tile[slot] % job.plan.facet.tiles_v;
+  const int64_t tile_u = job.plan.slot_tile[slot] / job.plan.facet.tiles_v,
+                tile_v = job.plan.slot_tile[slot] % job.plan.facet.tiles_v;
   for (int i = thread; i < support * (degree + 1); i += threads) s.taps[i] = static_cast<T>(job.plan.taps[i]);
 
   const GridBlock shape(support);
@@ -135,7 +140,8 @@ __global__ void __launch_bounds__(GridBlock::kThreads) grid_kernel(const GridJob
       __syncthreads();
       if (!owner) continue;
       for (int j = 0; j < n; ++j) {
-        const int tu = residue_tap(row, s.u_modulo[j], support), tv = residue_tap(column, s.v_modulo[j], support);
+        const int tu = residue_tap(row, s.u_modulo[j], support),
+                  tv = residue_tap(column, s.v_modulo[j], support);
         const int cell = (s.u[j] + tu) * edge + s.v[j] + tv;
         if (cell != held) {
           if (held >= 0) store_cell(cells + held * kScalars, sum);
@@ -165,15 +171,19 @@ void grid_cuda(cuda::Stream stream, const std::shared_ptr<const FacetPlan>& plan
   const GridBlock shape(plan->facet.support);
   const auto threads = static_cast<unsigned>(shape.rows * plan->facet.support * GridBlock::kQuads);
   for (const DeviceChunk& chunk : chunks) {
-    const GridJob<T> job{worker.plan(plan), slab, first, on_device(worker, chunk), store.touched, store.tiles};
-    grid_kernel<T><<<dim3(static_cast<unsigned>(slots), static_cast<unsigned>(shape.splits)), threads, 0, stream>>>(job);
+    const GridJob<T> job{worker.plan(plan),        slab,          first,
+                         on_device(worker, chunk), store.touched, store.tiles};
+    grid_kernel<T>
+        <<<dim3(static_cast<unsigned>(slots), static_cast<unsigned>(shape.splits)), threads, 0, stream>>>(
+            job);
     cuda::check_launch("grid");
-    cuda::launch_elements(stream, slots, MarkTouched{chunk.index.start + first, store.touched}, "grid: touched");
+    cuda::launch_elements(stream, slots, MarkTouched{chunk.index.start + first, store.touched},
+                          "grid: touched");
   }
 }
-template void grid_cuda<float>(cuda::Stream, const std::shared_ptr<const FacetPlan>&, int64_t, int64_t, std::span<const DeviceChunk>,
-                               TileStore<float>);
-template void grid_cuda<double>(cuda::Stream, const std::shared_ptr<const FacetPlan>&, int64_t, int64_t, std::span<const DeviceChunk>,
-                                TileStore<double>);
+template void grid_cuda<float>(cuda::Stream, const std::shared_ptr<const FacetPlan>&, int64_t, int64_t,
+                               std::span<const DeviceChunk>, TileStore<float>);
+template void grid_cuda<double>(cuda::Stream, const std::shared_ptr<const FacetPlan>&, int64_t, int64_t,
+                                std::span<const DeviceChunk>, TileStore<double>);
 
 }  // namespace fringeflow::gridder

@@ -17,8 +17,10 @@ struct ChunkOnDevice {
   const Run* runs;
 };
 inline ChunkOnDevice on_device(cuda::Worker& worker, const DeviceChunk& chunk) {
-  return {chunk.uvw_m, worker.constants(chunk.freq_hz), chunk.channels, reinterpret_cast<const float2*>(chunk.vis), chunk.weight,
-          chunk.index.start, chunk.index.runs};
+  return {chunk.uvw_m,     worker.constants(chunk.freq_hz),
+          chunk.channels,  reinterpret_cast<const float2*>(chunk.vis),
+          chunk.weight,    chunk.index.start,
+          chunk.index.runs};
 }
 
 struct WindowVisibility {

@@ -20,7 +20,12 @@ struct PastePixel {
   int64_t ny, nx;            ///< extent of what lies inside
 
   PastePixel(View<const float, 2> strip, int64_t y, int64_t x, View<float, 2> to)
-      : pixels(strip), image(to), y_begin(y), x_begin(x), y0(std::max<int64_t>(0, -y)), x0(std::max<int64_t>(0, -x)),
+      : pixels(strip),
+        image(to),
+        y_begin(y),
+        x_begin(x),
+        y0(std::max<int64_t>(0, -y)),
+        x0(std::max<int64_t>(0, -x)),
         ny(std::max<int64_t>(0, std::min(strip.extent(0), to.extent(0) - y) - y0)),
         nx(std::max<int64_t>(0, std::min(strip.extent(1), to.extent(1) - x) - x0)) {}
   int64_t count() const { return ny * nx; }
@@ -63,12 +68,14 @@ struct BlankPixel {
 };
 
 /// Pointers are to device memory unless they say host. All of these only queue work on the stream.
-void paste_cuda(cuda::Stream stream, View<const float, 2> pixels, int64_t y_begin, int64_t x_begin, View<float, 2> image);
+void paste_cuda(cuda::Stream stream, View<const float, 2> pixels, int64_t y_begin, int64_t x_begin,
+                View<float, 2> image);
 /// @param host_images, host_sum_index [channels] device pointers and indices in the host's memory
-void combine_cuda(cuda::Stream stream, std::span<const float* const> host_images, std::span<const int64_t> host_sum_index,
-                  const double* sums, float* out, int64_t pixels);
+void combine_cuda(cuda::Stream stream, std::span<const float* const> host_images,
+                  std::span<const int64_t> host_sum_index, const double* sums, float* out, int64_t pixels);
 void blank_cuda(cuda::Stream stream, float* pixels, int64_t count);
-/// Copies pixels from the host; not finite ones become zero. The copy from pageable memory is not asynchronous.
+/// Copies pixels from the host; not finite ones become zero. The copy from pageable memory is not
+/// asynchronous.
 void fill_cuda(cuda::Stream stream, const float* host_pixels, float* pixels, int64_t count);
 
 }  // namespace fringeflow::image

@@ -5,12 +5,13 @@
 namespace fringeflow::restore {
 namespace {
 
-constexpr int kSide = 32;       ///< pixels on a side of a block's tile
-constexpr int kThreads = 256;   ///< 32 columns, 8 rows
+constexpr int kSide = 32;      ///< pixels on a side of a block's tile
+constexpr int kThreads = 256;  ///< 32 columns, 8 rows
 constexpr int kRows = kThreads / kSide, kPerThread = kSide / kRows;
 
-__global__ void __launch_bounds__(kThreads) restore_kernel(const float* model, const float* residual, const BeamBlock* block, const int64_t ny,
-                                                           const int64_t nx, float* out) {
+__global__ void __launch_bounds__(kThreads)
+    restore_kernel(const float* model, const float* residual, const BeamBlock* block, const int64_t ny,
+                   const int64_t nx, float* out) {
   __shared__ float part[kSide][kSide];
   const BeamOnDevice beam(*block);
   const int column = static_cast<int>(threadIdx.x) % kSide, first_row = static_cast<int>(threadIdx.x) / kSide;
@@ -18,7 +19,8 @@ __global__ void __launch_bounds__(kThreads) restore_kernel(const float* model, c
   float sum[kPerThread] = {};
   if (beam.known) {
     const int64_t reach = (beam.radius + kSide - 1) / kSide * kSide;
-    // The model's tiles on the same raster, those within reach: from north-west to south-east for every pixel alike.
+    // The model's tiles on the same raster, those within reach: from north-west to south-east for every pixel
+    // alike.
     for (int64_t ty = max(int64_t{0}, y0 - reach); ty < min(ny, y0 + kSide + reach); ty += kSide)
       for (int64_t tx = max(int64_t{0}, x0 - reach); tx < min(nx, x0 + kSide + reach); tx += kSide) {
         bool any = false;
@@ -53,8 +55,10 @@ __global__ void __launch_bounds__(kThreads) restore_kernel(const float* model, c
 
 }  // namespace
 
-void restore_cuda(cuda::Stream stream, const float* model, const float* residual, const BeamBlock* beam, int64_t ny, int64_t nx, float* out) {
-  const dim3 blocks(static_cast<unsigned>((nx + kSide - 1) / kSide), static_cast<unsigned>((ny + kSide - 1) / kSide));
+void restore_cuda(cuda::Stream stream, const float* model, const float* residual, const BeamBlock* beam,
+                  int64_t ny, int64_t nx, float* out) {
+  const dim3 blocks(static_cast<unsigned>((nx + kSide - 1) / kSide),
+                    static_cast<unsigned>((ny + kSide - 1) / kSide));
   restore_kernel<<<blocks, kThreads, 0, stream>>>(model, residual, beam, ny, nx, out);
   cuda::check_launch("restore");
 }

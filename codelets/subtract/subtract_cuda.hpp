@@ -13,7 +13,8 @@ struct SubtractScalar {
   FF_HD void operator()(int64_t i) const { predicted[i] = observed[i] - predicted[i]; }
 };
 
-/// subtract_cpu of `count` visibilities in device memory, on the stream. @param observed, predicted (re, im), Jy
+/// subtract_cpu of `count` visibilities in device memory, on the stream. @param observed, predicted (re, im),
+/// Jy
 void subtract_cuda(cuda::Stream stream, const float* observed, float* predicted, int64_t count);
 
 }  // namespace fringeflow

@@ -3,8 +3,8 @@
 /// @file
 /// density, density_summary and weigh on the device.
 ///
-/// density sorts the visibilities by cell (stable radix sort), and one thread adds up a cell's weights in the order of the
-/// data: bit for bit what density_cpu does, without atomics.
+/// density sorts the visibilities by cell (stable radix sort), and one thread adds up a cell's weights in the
+/// order of the data: bit for bit what density_cpu does, without atomics.
 #include <cmath>
 #include <functional>
 #include <memory>
@@ -27,7 +27,8 @@ FF_HD inline int64_t density_cell_of(const DensityGeometry& geometry, double u_l
 #else
   const double x = u * geometry.cells_per_u + static_cast<double>(geometry.nu / 2);
 #endif
-  const auto column = static_cast<int64_t>(floor(x)), row = static_cast<int64_t>(floor(v * geometry.cells_per_v));
+  const auto column = static_cast<int64_t>(floor(x)),
+             row = static_cast<int64_t>(floor(v * geometry.cells_per_v));
   return column >= 0 && column < geometry.nu && row < geometry.nv ? row * geometry.nu + column : -1;
 }
 
@@ -38,7 +39,8 @@ struct WeightChunk {
   int64_t rows = 0, channels = 0;
   int64_t channel_begin = 0, channel_end = 0;
   FF_HD int64_t used() const { return channel_end - channel_begin; }
-  FF_HD int64_t cell(const DensityGeometry& geometry, int64_t row, int64_t channel, double& u, double& v) const {
+  FF_HD int64_t cell(const DensityGeometry& geometry, int64_t row, int64_t channel, double& u,
+                     double& v) const {
     const double per_m = freq_hz[channel] / kSpeedOfLight_m_s;
     u = uvw_m[3 * row] * per_m;
     v = uvw_m[3 * row + 1] * per_m;
@@ -54,7 +56,8 @@ struct DensityKey {
   uint32_t* keys;
   uint32_t* values;  ///< where its weight is
   FF_HD void operator()(int64_t i) const {
-    const int64_t row = i / chunk.used(), channel = chunk.channel_begin + i % chunk.used(), at = row * chunk.channels + channel;
+    const int64_t row = i / chunk.used(), channel = chunk.channel_begin + i % chunk.used(),
+                  at = row * chunk.channels + channel;
     double u, v;
     const int64_t cell = weight[at] == 0 ? -1 : chunk.cell(geometry, row, channel, u, v);
     keys[i] = cell < 0 ? kNoCell : static_cast<uint32_t>(cell);
@@ -86,7 +89,9 @@ struct WeightFactor {
   const DensitySummary* summary;  ///< Briggs only
 
   FF_HD double s2() const {
-    return weighting == Weighting::kBriggs && summary->sum_squares > 0 ? briggs_scale2 / (summary->sum_squares / summary->sum) : 0;
+    return weighting == Weighting::kBriggs && summary->sum_squares > 0
+               ? briggs_scale2 / (summary->sum_squares / summary->sum)
+               : 0;
   }
   FF_HD double operator()(int64_t cell, double u, double v, double briggs_s2) const {
     double factor = 1;
@@ -96,20 +101,27 @@ struct WeightFactor {
     return factor;
   }
 };
-inline WeightFactor weight_factor(const WeightScheme& scheme, const double* density, const DensitySummary* summary) {
+inline WeightFactor weight_factor(const WeightScheme& scheme, const double* density,
+                                  const DensitySummary* summary) {
   const double scale = 5 * std::pow(10.0, -scheme.robust);
-  const double sigma = scheme.taper_fwhm_rad > 0 ? 2 * std::sqrt(2 * std::log(2.0)) / (2 * kPi * scheme.taper_fwhm_rad) : 0;
+  const double sigma =
+      scheme.taper_fwhm_rad > 0 ? 2 * std::sqrt(2 * std::log(2.0)) / (2 * kPi * scheme.taper_fwhm_rad) : 0;
   return {scheme.weighting, scale * scale, sigma > 0 ? -1 / (2 * sigma * sigma) : 0, density, summary};
 }
 
-/// density_cpu on the stream; all pointers to the device's memory. The grid must have fewer than 2^32 - 1 cells.
-void density_cuda(cuda::Stream stream, const DensityGeometry& geometry, const WeightChunk& chunk, const float* weight, double* density);
+/// density_cpu on the stream; all pointers to the device's memory. The grid must have fewer than 2^32 - 1
+/// cells.
+void density_cuda(cuda::Stream stream, const DensityGeometry& geometry, const WeightChunk& chunk,
+                  const float* weight, double* density);
 
-void density_summary_cuda(cuda::Stream stream, const DensityGeometry& geometry, const double* density, DensitySummary* out);
+void density_summary_cuda(cuda::Stream stream, const DensityGeometry& geometry, const double* density,
+                          DensitySummary* out);
 
 /// apply_weights_cpu on the stream. @param weight_sum in the device's memory, added to; null: not wanted
-/// @param beyond gets the number of visibilities beyond the grid, later, on a thread of the driver's; may be empty
-void apply_weights_cuda(cuda::Stream stream, const WeightFactor& factor, const DensityGeometry& geometry, const WeightChunk& chunk,
-                        float* weight, double* weight_sum, std::function<void(int64_t)> beyond);
+/// @param beyond gets the number of visibilities beyond the grid, later, on a thread of the driver's; may be
+/// empty
+void apply_weights_cuda(cuda::Stream stream, const WeightFactor& factor, const DensityGeometry& geometry,
+                        const WeightChunk& chunk, float* weight, double* weight_sum,
+                        std::function<void(int64_t)> beyond);
 
 }  // namespace fringeflow::weight

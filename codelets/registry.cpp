@@ -9,14 +9,19 @@
 #include "codelets/image/image.hpp"
 #include "codelets/read/read.hpp"
 #include "codelets/restore/restore_tasks.hpp"
+#include "codelets/simulate/simulate_tasks.hpp"
 #include "codelets/subtract/subtract.hpp"
 #include "codelets/weight/weigh.hpp"
+#include "codelets/write/visibilities.hpp"
 #include "codelets/write/write.hpp"
 
 namespace fringeflow {
 
 std::vector<const runtime::CodeletDef*> all_codelets() {
-  return {&read_codelet(),
+  return {&uvw_codelet(),
+          &simulate_codelet(),
+          &write_rows_codelet(),
+          &read_codelet(),
           &weight::density_codelet(),
           &weight::density_summary_codelet(),
           &weight::weigh_codelet(),
@@ -43,7 +48,8 @@ std::vector<const runtime::CodeletDef*> all_codelets() {
           &subtract_codelet(),
           &restore::fit_beam_codelet(),
           &restore::restore_codelet(),
-          &write_codelet()};
+          &write_codelet(),
+          &preview_codelet()};
 }
 
 }  // namespace fringeflow

@@ -253,6 +253,7 @@ void write_png_preview(const std::string& path, View<const float, 2> pixels, con
   image.width = static_cast<png_uint_32>(canvas.nx);
   image.height = static_cast<png_uint_32>(canvas.ny);
   image.format = PNG_FORMAT_RGBA;
+  image.flags = PNG_IMAGE_FLAG_FAST;  // a preview is not worth a second of compression
   png_alloc_size_t bytes = PNG_IMAGE_PNG_SIZE_MAX(image);
   std::vector<uint8_t> buffer(bytes);
   const int good =

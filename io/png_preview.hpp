@@ -21,7 +21,7 @@ enum class Stretch {
 struct PreviewOptions {
   Stretch stretch = Stretch::asinh;
   double low_percentile = 0.1, high_percentile = 99.9;  ///< for Stretch::percentile
-  int64_t max_size = 2048;                              ///< larger images are averaged down by a whole factor
+  int64_t max_size = 1024;                              ///< larger images are averaged down by a whole factor
   bool colour_bar = true;
   std::string unit = "Jy/beam";  ///< in the label above the bar
 };

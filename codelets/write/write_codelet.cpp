@@ -22,7 +22,15 @@ void body(const runtime::BodyContext& context) {
   }
   const View<const float, 2> pixels(context[0].as<const float>(), {header.grid.ny, header.grid.nx});
   io::write_fits_image(args.path, header, pixels, args.products.get());
-  if (!args.png_path.empty()) io::write_png_preview(args.png_path, pixels, {}, args.products.get());
+}
+
+void preview_body(const runtime::BodyContext& context) {
+  const auto& args = context.arguments<PreviewArgs>();
+  io::write_png_preview(args.path, View<const float, 2>(context[0].as<const float>(), {args.ny, args.nx}), {}, args.products.get());
+}
+double preview_work(const void* arguments) {
+  const auto& args = *static_cast<const PreviewArgs*>(arguments);
+  return static_cast<double>(args.nx * args.ny);
 }
 
 double work(const void* arguments) {
@@ -34,12 +42,23 @@ double work(const void* arguments) {
 
 const runtime::CodeletDef& write_codelet() {
   static const runtime::CodeletDef def{.name = "write",
-                                       .doc = "Writes an image as FITS, and its preview",
+                                       .doc = "Writes an image as FITS",
                                        .colour = 0x525252,
                                        .role = runtime::Role::io,
                                        .cpu = body,
                                        .work = work,
                                        .cpu_work_per_s = 3e8};
+  return def;
+}
+
+const runtime::CodeletDef& preview_codelet() {
+  static const runtime::CodeletDef def{.name = "preview",
+                                       .doc = "Writes an image as a PNG preview",
+                                       .colour = 0x737373,
+                                       .role = runtime::Role::io,
+                                       .cpu = preview_body,
+                                       .work = preview_work,
+                                       .cpu_work_per_s = 3e7};
   return def;
 }
 

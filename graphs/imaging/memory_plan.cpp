@@ -173,7 +173,7 @@ void plan_memory(ImagingPlan& plan) {
   }
   // While chunks arrive one by one, gridding must not wait for many; once they are all here, large batches are kinder to the caches.
   const bool streams = !memory.resident || !plan.needs_density();
-  const int64_t wanted = streams ? std::clamp<int64_t>(n / 16, 1, 16) : std::min<int64_t>(n, 16);
+  const int64_t wanted = streams ? std::clamp<int64_t>(n / 32, 1, 16) : std::min<int64_t>(n, 16);
   plan.batch_chunks = memory.resident ? wanted : std::clamp<int64_t>(memory.ring_slots / 2, 1, wanted);
   if (memory.total() + transforms <= memory.budget) {
     memory.transform_depth = 2;

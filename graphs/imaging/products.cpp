@@ -47,7 +47,9 @@ void ImagingGraph::write_image(const std::shared_ptr<io::Products>& products, co
   if (several) args.path += channel < 0 ? "-MFS" : fmt::format("-{:04}", channel);
   if (plan_.stokes() > 1 && kind != "psf") args.path += fmt::format("-{}", job.image.stokes[static_cast<size_t>(stokes)]);
   args.path += "-" + kind;
-  if (job.write.png && channel == (several ? -1 : 0) && (kind == "image" || (kind == "dirty" && !plan_.cleans()))) args.png_path = args.path + ".png";
+  if (job.write.png && channel == (several ? -1 : 0) && (kind == "image" || (kind == "dirty" && !plan_.cleans())))
+    submit(runtime::make_task(preview_codelet(), PreviewArgs{args.path + ".png", plan_.geometry.nx, plan_.geometry.ny, products},
+                              {{image, Access::read}}, tag(channel), 6));
   args.path += ".fits";
 
   auto& header = args.header;

@@ -110,7 +110,7 @@ Condensed condense(const Recorder& recorder, const runtime::CostModel& costs, si
 std::string dump(const Recorder& recorder, const runtime::CostModel& costs, const std::string& format, size_t most) {
   const auto graph = condense(recorder, costs, most);
   if (format == "json") {
-    nlohmann::json json;
+    nlohmann::json json{{"nodes", nlohmann::json::array()}, {"edges", nlohmann::json::array()}};
     for (const auto& node : graph.nodes)
       json["nodes"].push_back({{"label", node.label}, {"tasks", node.tasks}, {"bytes", node.bytes}, {"flops", node.flops}, {"seconds", node.seconds}, {"owner", node.owner}});
     for (const auto& [from, to] : graph.edges) json["edges"].push_back({from, to});

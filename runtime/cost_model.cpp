@@ -16,8 +16,11 @@ CostModel::CostModel(std::filesystem::path file) : file_(std::move(file)) {
   const auto json = nlohmann::json::parse(stream, nullptr, false);
   if (!json.is_object()) return;
   for (const auto& [key, value] : json.items()) {
-    const double rate = value.value("seconds_per_work", 0.0);
-    if (rate > 0) records_[key] = {rate, value.value("samples", int64_t{0})};
+    // Another version's or a damaged record counts as none.
+    if (!value.is_object()) continue;
+    const auto rate = value.find("seconds_per_work"), samples = value.find("samples");
+    if (rate == value.end() || !rate->is_number() || rate->get<double>() <= 0) continue;
+    records_[key] = {rate->get<double>(), samples != value.end() && samples->is_number_integer() ? samples->get<int64_t>() : 0};
   }
 }
 

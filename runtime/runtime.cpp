@@ -273,7 +273,6 @@ Runtime::Runtime(const RuntimeOptions& options) : impl_(std::make_unique<Impl>()
   conf.ncpus = compute + io;
   conf.sched_policy_name = "eager";  // of the initial context, which gets no tasks
   conf.will_use_mpi = 0;
-  starpu_profiling_status_set(STARPU_PROFILING_ENABLE);
   if (const int error = starpu_init(&conf); error != 0) {
     runtime_alive = false;
     throw RunError("StarPU does not start (" + std::string(std::strerror(-error)) + ")");
@@ -374,6 +373,7 @@ int64_t Runtime::submit(Task task) {
   if (const int error = starpu_task_submit(starpu); error != 0) {
     impl.submitted.fetch_sub(1);
     delete released;
+    impl.waitable.erase(id);  // it will never end
     impl.errors.record(std::make_exception_ptr(RunError(std::string("no worker can run the codelet ") + task.codelet->name)));
   }
   return id;

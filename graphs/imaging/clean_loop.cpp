@@ -7,45 +7,11 @@
 #include "graphs/imaging/imaging_graph.hpp"
 
 namespace fringeflow::graphs {
-namespace {
-
-deconvolve::Algorithm algorithm_of(CleanAlgorithm algorithm) {
-  switch (algorithm) {
-    case CleanAlgorithm::hogbom: return deconvolve::Algorithm::hogbom;
-    case CleanAlgorithm::multiscale: return deconvolve::Algorithm::multiscale;
-    default: return deconvolve::Algorithm::clark;
-  }
-}
-
-}  // namespace
-
 void ImagingGraph::create_clean() {
   const auto& options = plan_.job.deconvolve;
   const int64_t nx = plan_.geometry.nx, ny = plan_.geometry.ny;
   const int64_t image_bytes = nx * ny * int64_t{sizeof(float)};
   const auto channels = static_cast<int>(plan_.channels.size());
-
-  minor_.algorithm = algorithm_of(options.algorithm);
-  minor_.gain = static_cast<float>(options.gain);
-  minor_.scale_bias = static_cast<float>(options.scale_bias);
-  double longest = 0;
-  for (const auto& channel : plan_.channels) longest = std::max(longest, channel.longest_lambda);
-  if (longest > 0) minor_.beam_pixels = static_cast<float>(1 / longest / plan_.geometry.cell_rad);
-  if (minor_.algorithm == deconvolve::Algorithm::multiscale) {
-    if (options.scales_pixels.empty()) {
-      deconvolve::automatic_scales(minor_, ny, nx);
-    } else {
-      minor_.scales = static_cast<int32_t>(std::min<size_t>(options.scales_pixels.size(), deconvolve::kMaxScales));
-      for (int i = 0; i < minor_.scales; ++i) minor_.scale_pixels[static_cast<size_t>(i)] = static_cast<float>(options.scales_pixels[static_cast<size_t>(i)]);
-    }
-  }
-  loop_.threshold_jy = options.threshold_kind == ThresholdKind::jansky ? options.threshold : 0;
-  loop_.threshold_sigma = options.threshold_kind == ThresholdKind::sigma ? options.threshold : 0;
-  loop_.auto_mask_sigma = options.auto_mask_sigma;
-  loop_.major_gain = options.major_gain;
-  loop_.max_iterations = options.iterations;
-  loop_.max_major = static_cast<int32_t>(options.major_cycles);
-  sub_images_ = deconvolve::sub_images(minor_, ny, nx);
 
   images_.model.resize(plan_.channels.size());
   for (size_t c = 0; c < plan_.channels.size(); ++c)
@@ -65,13 +31,13 @@ void ImagingGraph::create_clean() {
       submit(runtime::make_task(image::zero_codelet(), image::ZeroArgs{nx * ny * int64_t{sizeof(uint16_t)}}, {{scale_masks_.back(), Access::write}}));
     peaks_.emplace_back();
     lists_.emplace_back();
-    for (const auto& rect : sub_images_) {
+    for (const auto& rect : plan_.sub_images) {
       peaks_.back().push_back(create("peak", sizeof(deconvolve::Peak)));
       lists_.back().push_back(
           create("components", deconvolve::ComponentList::bytes(deconvolve::list_capacity(options.iterations, rect), channels)));
     }
     auto args = clean_args(stokes);
-    args.rect = sub_images_.front();
+    args.rect = plan_.sub_images.front();
     submit(runtime::make_task(deconvolve::far_sidelobe_codelet(), std::move(args),
                               {{loops_.back(), Access::write}, {images_.psf.front(), Access::read}}));
   }
@@ -79,8 +45,8 @@ void ImagingGraph::create_clean() {
 
 deconvolve::CleanArgs ImagingGraph::clean_args(size_t stokes) const {
   deconvolve::CleanArgs args;
-  args.minor = minor_;
-  args.loop = loop_;
+  args.minor = plan_.minor;
+  args.loop = plan_.loop;
   args.ny = plan_.geometry.ny;
   args.nx = plan_.geometry.nx;
   for (size_t c = 0; c < plan_.channels.size(); ++c)
@@ -88,7 +54,7 @@ deconvolve::CleanArgs ImagingGraph::clean_args(size_t stokes) const {
   args.mask = plan_.mask;
   args.auto_mask = plan_.job.deconvolve.auto_mask_sigma > 0;
   args.rect = {0, 0, args.ny, args.nx};
-  args.several_sub_images = sub_images_.size() > 1;
+  args.several_sub_images = plan_.sub_images.size() > 1;
   args.log = logs_[stokes];
   return args;
 }
@@ -104,9 +70,9 @@ std::vector<std::pair<DataId, Access>> ImagingGraph::channel_images(const std::v
 int64_t ImagingGraph::submit_decide(size_t stokes) {
   const auto residuals = channel_images(images_.residual, stokes, Access::read);
   std::vector<std::pair<DataId, Access>> decide{{loops_[stokes], Access::read_write}, {robust_[stokes], Access::read}};
-  for (size_t i = 0; i < sub_images_.size(); ++i) {
+  for (size_t i = 0; i < plan_.sub_images.size(); ++i) {
     auto args = clean_args(stokes);
-    args.rect = sub_images_[i];
+    args.rect = plan_.sub_images[i];
     std::vector<std::pair<DataId, Access>> data{{peaks_[stokes][i], Access::write}, {sums_, Access::read}};
     if (args.auto_mask) data.emplace_back(scale_masks_[stokes], Access::read);
     data.insert(data.end(), residuals.begin(), residuals.end());
@@ -127,9 +93,9 @@ void ImagingGraph::submit_minor(size_t stokes) {
   if (scale_masks_[stokes] >= 0) apply.emplace_back(scale_masks_[stokes], Access::read_write);
   const auto models = channel_images(images_.model, stokes, Access::read_write);
   apply.insert(apply.end(), models.begin(), models.end());
-  for (size_t i = 0; i < sub_images_.size(); ++i) {
+  for (size_t i = 0; i < plan_.sub_images.size(); ++i) {
     auto args = clean_args(stokes);
-    args.rect = sub_images_[i];
+    args.rect = plan_.sub_images[i];
     std::vector<std::pair<DataId, Access>> data{
         {lists_[stokes][i], Access::write}, {loops_[stokes], Access::read}, {sums_, Access::read}};
     if (args.auto_mask) data.emplace_back(scale_masks_[stokes], Access::read);

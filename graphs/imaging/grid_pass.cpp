@@ -51,16 +51,19 @@ void ImagingGraph::create_grids() {
   wave_stores_.push_back(pool(plan_.sky_waves, instances, "tiles"));
   wave_stores_.push_back(pool(plan_.model_waves, static_cast<size_t>(plan_.stokes()), "model tiles"));
 
-  std::vector<int64_t> rows, columns;
+  // Half-transformed planes of either direction: the two never run at once for long, so one set of buffers serves both.
+  std::vector<int64_t> halfway;
+  auto at_least = [&](size_t at, int64_t bytes) {
+    halfway.resize(std::max(halfway.size(), at + 1));
+    halfway[at] = std::max(halfway[at], bytes);
+  };
   for (size_t c = 0; c < plan_.channels.size(); ++c)
     for (size_t f = 0; f < plan_.channels[c].facets.size(); ++f) {
       const auto& facet = *plan_.channels[c].facets[f];
       const auto& strips = plan_.channels[c].y_strips[f];
-      rows.resize(std::max(rows.size(), static_cast<size_t>(facet.tiles.strips)));
-      columns.resize(std::max(columns.size(), strips.size()));
-      for (int64_t strip = 0; strip < facet.tiles.strips; ++strip)
-        rows[static_cast<size_t>(strip)] = std::max(rows[static_cast<size_t>(strip)], fft::rows_bytes(facet, strip));
-      for (size_t y = 0; y < strips.size(); ++y) columns[y] = std::max(columns[y], fft::columns_bytes(facet, strips[y]));
+      for (int64_t strip = 0; strip < facet.tiles.strips; ++strip) at_least(static_cast<size_t>(strip), fft::rows_bytes(facet, strip));
+      if (plan_.cleans())
+        for (size_t y = 0; y < strips.size(); ++y) at_least(y, fft::columns_bytes(facet, strips[y]));
       for (size_t i = 0; i < instances; ++i) {
         std::vector<DataId> accumulators, pixels;
         for (const auto& strip : strips) {
@@ -72,11 +75,8 @@ void ImagingGraph::create_grids() {
       }
     }
   for (int64_t depth = 0; depth < plan_.memory.transform_depth; ++depth) {
-    rows_.emplace_back();
-    for (const auto size : rows) rows_.back().push_back(create("rows", size));
-    // The two directions never run at once for long: one intermediate serves both where it is large enough.
-    columns_.emplace_back();
-    for (const auto size : columns) columns_.back().push_back(plan_.cleans() ? create("columns", size) : -1);
+    halfway_.emplace_back();
+    for (const auto size : halfway) halfway_.back().push_back(create("half-transformed planes", size));
   }
 }
 
@@ -163,7 +163,7 @@ void ImagingGraph::transform_to_sky(const WaveEntry& entry, const std::vector<In
   const auto& y_strips = plan_.channels[entry.channel].y_strips[entry.facet];
   for (int64_t slab = entry.slab_begin; slab < entry.slab_end; ++slab)
     for (const auto& instance : instances) {
-      const auto& rows = rows_[transform_turn_++ % rows_.size()];
+      const auto& rows = halfway_[transform_turn_++ % halfway_.size()];
       std::vector<std::pair<DataId, Access>> all_rows;
       for (int64_t strip = 0; strip < plan->tiles.strips; ++strip, ++at) {
         fft::StepArgs args{.plan = plan, .slab = slab, .strip = strip};
@@ -235,7 +235,7 @@ void ImagingGraph::transform_model(const Wave& wave) {
     for (int64_t slab = entry.slab_begin; slab < entry.slab_end; ++slab)
       for (int64_t stokes = 0; stokes < plan_.stokes(); ++stokes) {
         const auto& images = accumulators_[{entry.channel, entry.facet}][static_cast<size_t>(stokes)];
-        const auto& columns = columns_[transform_turn_++ % columns_.size()];
+        const auto& columns = halfway_[transform_turn_++ % halfway_.size()];
         std::vector<std::pair<DataId, Access>> all_columns;
         for (size_t y = 0; y < y_strips.size(); ++y) {
           fft::StepArgs args{.plan = plan, .slab = slab, .strip = static_cast<int64_t>(y), .y = y_strips[y]};

@@ -47,7 +47,6 @@ class ImagingGraph {
   std::shared_ptr<ReadCounters> counters() const { return counters_; }
   std::shared_ptr<deconvolve::ComponentLog> components(size_t stokes) const { return logs_.at(stokes); }
   const std::vector<DataId>& loop_blocks() const { return loops_; }
-  deconvolve::MinorOptions minor_options() const { return minor_; }
   /// Beams: one per output channel, then the combined one when there are several channels.
   const std::vector<DataId>& beams() const { return beams_; }
   /// What the closing lines describe: the restored or dirty image of the first Stokes (combined over channels), and its residual.
@@ -119,13 +118,10 @@ class ImagingGraph {
   std::vector<bool> loaded_once_, weighed_once_, degridded_;
   int64_t loads_ = 0;
   std::vector<std::vector<DataId>> wave_stores_;        ///< pools: [0] sky, [1] model
-  std::vector<std::vector<DataId>> rows_, columns_;     ///< [depth][strip]
+  std::vector<std::vector<DataId>> halfway_;            ///< [depth][strip]
   size_t transform_turn_ = 0;
   std::map<std::pair<size_t, size_t>, std::vector<std::vector<DataId>>> accumulators_, pixels_;  ///< (channel, facet) -> [instance][y-strip]
 
-  deconvolve::MinorOptions minor_;
-  deconvolve::LoopOptions loop_;
-  std::vector<deconvolve::Rect> sub_images_;
   std::vector<DataId> loops_, robust_, scale_masks_;    ///< [stokes]
   std::vector<std::vector<DataId>> peaks_, lists_;      ///< [stokes][sub-image]
   std::vector<std::shared_ptr<deconvolve::ComponentLog>> logs_;

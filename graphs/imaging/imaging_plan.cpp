@@ -177,6 +177,7 @@ ImagingPlan plan_imaging_job(const ImagingJob& job) {
     channel.y_strips.clear();
     for (const auto& facet : channel.facets) channel.y_strips.push_back(fft::y_strips(*facet, 32));
   }
+  if (plan.cleans()) plan_cleaning(plan);
   plan_memory(plan);
   return plan;
 }

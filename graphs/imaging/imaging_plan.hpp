@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "codelets/deconvolve/deconvolve.hpp"
 #include "codelets/fft/transforms.hpp"
 #include "codelets/gridder/grid_chunk.hpp"
 #include "codelets/gridder/plan.hpp"
@@ -82,6 +83,9 @@ struct ImagingPlan {
   int64_t visibilities = 0;               ///< rows x channels selected
   std::shared_ptr<const std::vector<uint8_t>> mask;       ///< the user's, [ny][nx]; null: none
   std::shared_ptr<const std::vector<float>> start_model;  ///< [ny][nx], Jy/pixel; null: none
+  deconvolve::MinorOptions minor;
+  deconvolve::LoopOptions loop;
+  std::vector<deconvolve::Rect> sub_images;
   bool needs_density() const { return job.image.weighting != WeightingScheme::natural; }
   bool cleans() const { return job.deconvolve.iterations > 0; }
   int64_t stokes() const { return static_cast<int64_t>(job.image.stokes.size()); }
@@ -92,6 +96,9 @@ struct ImagingPlan {
 /// Opens the sets, scans them and plans. Throws UserError and RunError as the parts do, and UserError when the job does not fit in
 /// runtime.memory at all (naming what it would need).
 ImagingPlan plan_imaging_job(const ImagingJob& job);
+
+/// Fills plan.minor, loop and sub_images (clean_options.cpp).
+void plan_cleaning(ImagingPlan& plan);
 
 /// The plan for people: choices with reasons, memory by purpose.
 std::string describe(const ImagingPlan& plan);

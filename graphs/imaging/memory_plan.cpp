@@ -5,7 +5,9 @@
 
 #include <algorithm>
 
+#include "codelets/restore/restore.hpp"
 #include "io/error.hpp"
+#include "runtime/machine.hpp"
 
 namespace fringeflow::graphs {
 namespace {
@@ -49,15 +51,42 @@ int64_t largest_wave(const ImagingPlan& plan, const std::vector<Wave>& waves) {
   return most;
 }
 
+/// What the minor loops and restoring allocate beside their buffers: as many at a time as there are workers.
+int64_t clean_bytes(const ImagingPlan& plan, int workers) {
+  const int64_t ny = plan.geometry.ny, nx = plan.geometry.nx;
+  const auto channels = static_cast<int>(plan.channels.size());
+  int64_t most = 0;
+  for (const auto& rect : plan.sub_images)
+    most = std::max({most, deconvolve::minor_workspace_bytes(plan.minor, ny, nx, rect, channels),
+                     deconvolve::find_peak_workspace_bytes(plan.minor, ny, nx, rect)});
+  const restore::Beam typical{3 * static_cast<double>(plan.minor.beam_pixels), 3 * static_cast<double>(plan.minor.beam_pixels), 0};
+  const int64_t at_once = std::min<int64_t>(workers, static_cast<int64_t>(plan.sub_images.size()));
+  // The statistics take the magnitudes of one image.
+  return std::max({at_once * most, restore::restore_workspace_bytes(typical, ny, nx), 2 * ny * nx * int64_t{sizeof(float)}});
+}
+
+int64_t scratch_bytes(const ImagingPlan& plan) {
+  int64_t most = 0;
+  for (const auto& channel : plan.channels)
+    for (const auto& facet : channel.facets) most = std::max(most, fft::scratch_bytes(*facet));
+  return most;
+}
+
 /// Half-transformed planes in flight: one slab of the largest facet, either direction.
 int64_t transform_bytes(const ImagingPlan& plan) {
   int64_t most = 0;
   for (const auto& channel : plan.channels)
     for (size_t f = 0; f < channel.facets.size(); ++f) {
-      int64_t rows = 0, columns = 0;
-      for (int64_t strip = 0; strip < channel.facets[f]->tiles.strips; ++strip) rows += fft::rows_bytes(*channel.facets[f], strip);
-      for (const auto& y : channel.y_strips[f]) columns += fft::columns_bytes(*channel.facets[f], y);
-      most = std::max({most, rows, plan.cleans() ? columns : 0});
+      // One buffer serves a strip of either direction.
+      const auto& facet = *channel.facets[f];
+      const auto& y = channel.y_strips[f];
+      int64_t bytes = 0;
+      for (size_t i = 0; i < std::max(static_cast<size_t>(facet.tiles.strips), y.size()); ++i) {
+        const int64_t rows = static_cast<int64_t>(i) < facet.tiles.strips ? fft::rows_bytes(facet, static_cast<int64_t>(i)) : 0;
+        const int64_t columns = plan.cleans() && i < y.size() ? fft::columns_bytes(facet, y[i]) : 0;
+        bytes += std::max(rows, columns);
+      }
+      most = std::max(most, bytes);
     }
   return most;
 }
@@ -100,7 +129,7 @@ void plan_memory(ImagingPlan& plan) {
   const int64_t stokes = plan.stokes(), channels = static_cast<int64_t>(plan.channels.size());
   const int64_t sky_instances = stokes + (plan.job.image.psf ? 1 : 0);
 
-  memory.base = 160 * kMiB;
+  memory.base = 176 * kMiB;
   int64_t chunk_bytes = 0, all_chunks = 0, all_predicted = 0, predicted_bytes = 0, rows_most = 0, indices = 0, index_most = 0;
   int64_t stored_most = 0;
   for (const auto& chunk : plan.chunks) {
@@ -124,8 +153,9 @@ void plan_memory(ImagingPlan& plan) {
       for (const auto& y : channel.y_strips[f])
         accumulators += (fft::image_strip_bytes(*channel.facets[f], y) + fft::pixel_strip_bytes(*channel.facets[f], y)) * sky_instances;
   memory.images = accumulators + image_bytes * (channels * (stokes * (plan.cleans() ? 3 : 1) + 1) + (channels > 1 ? stokes * 3 + 1 : 0) + 3);
-  // The minor cycle works on a copy of the residuals with index lists, and on a padded transform or two.
-  memory.clean = plan.cleans() ? image_bytes * (6 + 2 * channels) : 0;
+  const int workers = plan.job.runtime.cpus > 0 ? plan.job.runtime.cpus : runtime::available_cores();
+  memory.clean = plan.cleans() ? clean_bytes(plan, workers) : 0;
+  memory.base += workers * scratch_bytes(plan);
   const int64_t transforms = transform_bytes(plan);
   memory.transforms = transforms;
   const int64_t fixed = memory.base + memory.read_buffers + memory.images + memory.clean + memory.transforms;
@@ -175,7 +205,8 @@ void plan_memory(ImagingPlan& plan) {
   const bool streams = !memory.resident || !plan.needs_density();
   const int64_t wanted = streams ? std::clamp<int64_t>(n / 32, 1, 16) : std::min<int64_t>(n, 16);
   plan.batch_chunks = memory.resident ? wanted : std::clamp<int64_t>(memory.ring_slots / 2, 1, wanted);
-  if (memory.total() + transforms <= memory.budget) {
+  // A second set lets a slab's transforms begin before the last one's end; large ones cost more in first touches than that saves.
+  if (memory.total() + transforms <= memory.budget && transforms <= 256 * kMiB) {
     memory.transform_depth = 2;
     memory.transforms += transforms;
   }

@@ -34,7 +34,7 @@ std::string duration_text(double seconds) {
 void write_components(const ImagingPlan& plan, const ImagingGraph& graph, io::Products& products) {
   const io::ImageGrid grid(plan.centre, plan.geometry.cell_rad, plan.geometry.nx, plan.geometry.ny);
   std::vector<io::SkyComponent> list;
-  const auto minor = graph.minor_options();
+  const auto& minor = plan.minor;
   double reference_hz = 0;
   for (const auto& channel : plan.channels) reference_hz += channel.centre_hz / static_cast<double>(plan.channels.size());
   for (int64_t p = 0; p < plan.stokes(); ++p) {

@@ -292,17 +292,19 @@ std::vector<std::shared_ptr<FacetPlan>> plan_facets(const ImageGeometry& image, 
 
 // ---------------------------------------------------------------- tile marker
 
-TileMarker::TileMarker(const FacetPlan& plan)
-    : facet_(plan.facet), marks_(static_cast<size_t>(facet_.slabs() * facet_.tiles_u * facet_.tiles_v)) {}
+TileMarker::TileMarker(const FacetPlan& plan, double max_uv_lambda)
+    : facet_(plan.facet),
+      max_uv_lambda_(max_uv_lambda > 0 ? max_uv_lambda : 1 / (2 * plan.facet.cell_x_rad)),
+      marks_(static_cast<size_t>(facet_.slabs() * facet_.tiles_u * facet_.tiles_v)) {}
 
 namespace {
 
 // Walks the channels of a row that are on the facet's image grid. Returns the runs that an index makes of
 // them.
 template <class Emit>
-int64_t for_each_run(const Facet& facet, const double* uvw_m, std::span<const double> freq_hz, Emit&& emit) {
+int64_t for_each_run(const Facet& facet, double max_uv_lambda, const double* uvw_m, std::span<const double> freq_hz, Emit&& emit) {
   int64_t begin = 0, end = static_cast<int64_t>(freq_hz.size()), runs = 0;
-  RowWalker::clip_to_grid(uvw_m, freq_hz, 1 / (2 * facet.cell_x_rad), begin, end);
+  RowWalker::clip_to_grid(uvw_m, freq_hz, max_uv_lambda, begin, end);
   const auto all = [](int64_t, int64_t) { return true; };
   RowWalker(facet).walk(uvw_m, freq_hz, begin, end, all,
                         [&](int64_t slab, int64_t tu, int64_t tv, int64_t c0, int64_t c1) {
@@ -315,14 +317,14 @@ int64_t for_each_run(const Facet& facet, const double* uvw_m, std::span<const do
 }  // namespace
 
 int64_t TileMarker::mark(const double uvw_m[3], std::span<const double> freq_hz) {
-  return for_each_run(facet_, uvw_m, freq_hz, [this](int64_t tile, int64_t count) {
+  return for_each_run(facet_, max_uv_lambda_, uvw_m, freq_hz, [this](int64_t tile, int64_t count) {
     uint32_t& mark = marks_[static_cast<size_t>(tile)];
     mark += static_cast<uint32_t>(std::min<int64_t>(count, std::numeric_limits<uint32_t>::max() - mark));
   });
 }
 
 int64_t TileMarker::run_bound(const double uvw_m[3], std::span<const double> freq_hz) const {
-  return for_each_run(facet_, uvw_m, freq_hz, [](int64_t, int64_t) {});
+  return for_each_run(facet_, max_uv_lambda_, uvw_m, freq_hz, [](int64_t, int64_t) {});
 }
 
 void TileMarker::finish(FacetPlan& plan, int strips_target) const {

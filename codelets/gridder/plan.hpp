@@ -49,9 +49,9 @@ std::vector<std::shared_ptr<FacetPlan>> plan_facets(const ImageGeometry& image, 
 /// Marks the tiles that visibilities touch; visits every row once, streaming.
 class TileMarker {
  public:
-  explicit TileMarker(const FacetPlan& plan);
-  /// One row: uvw in metres, ascending or descending frequencies (Hz) of the channels used; the limits of |u| and |v|
-  /// beyond which a visibility is left out are 1 / (2 cell). Marks the tiles touched by any channel.
+  /// @param max_uv_lambda limit of |u| and |v| at which a visibility is left out, as ChunkGeometry has it; 0: 1 / (2 cell)
+  explicit TileMarker(const FacetPlan& plan, double max_uv_lambda = 0);
+  /// One row: uvw in metres, ascending or descending frequencies (Hz) of the channels used. Marks the tiles touched by any channel.
   /// @return the runs (see index.hpp) that this row makes.
   int64_t mark(const double uvw_m[3], std::span<const double> freq_hz);
   /// The runs that this row makes, without marking.
@@ -61,6 +61,7 @@ class TileMarker {
 
  private:
   Facet facet_;
+  double max_uv_lambda_;
   std::vector<uint32_t> marks_;  ///< [slab][tile_u][tile_v] number of marks
 };
 

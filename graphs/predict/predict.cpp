@@ -28,6 +28,7 @@ using runtime::DataId;
 
 constexpr int64_t kChunkVisibilities = int64_t{1} << 19;
 constexpr size_t kSlots = 8;
+constexpr double kNoLimit = 1e300;  // wavelengths: the pixels of an image predict every baseline
 
 /// One set being written: its chunks, frequencies and the token that keeps casacore to one thread.
 struct Target {
@@ -119,7 +120,7 @@ void predict_image(runtime::Runtime& runtime, const PredictJob& job, const std::
   auto facets = gridder::plan_facets({grid.nx, grid.ny, grid.cell_rad}, extent, options, summary);
   spdlog::info("{}", summary.text);
   std::vector<gridder::TileMarker> markers;
-  for (const auto& facet : facets) markers.emplace_back(*facet);
+  for (const auto& facet : facets) markers.emplace_back(*facet, kNoLimit);
   std::map<std::pair<const Target*, size_t>, std::vector<int64_t>> capacity;
   for_each_row([&](const Target& target, size_t i, const double* at) {
     const auto& freq = target.writer->info().windows[static_cast<size_t>(target.chunks[i].window)].freq_hz;
@@ -185,7 +186,7 @@ void predict_image(runtime::Runtime& runtime, const PredictJob& job, const std::
       for (size_t f = 0; f < facets.size(); ++f) {
         const auto& plan = facets[f];
         // No weights: a chunk of the predictor is its uvw alone.
-        gridder::GridChunk part{{chunk.rows, chunk.channels, 1}, target.freq_hz(chunk), 0, chunk.channels, 1e300, capacity.at({&target, i})[f]};
+        gridder::GridChunk part{{chunk.rows, chunk.channels, 1}, target.freq_hz(chunk), 0, chunk.channels, kNoLimit, capacity.at({&target, i})[f]};
         runtime.submit(runtime::make_task(gridder::index_codelet(), gridder::IndexArgs{plan, part, false},
                                           {{slot.chunk, Access::read}, {index[at][f], Access::write}}, {number}));
         gridder::DegridArgs args{plan, 0, plan->facet.slabs(), part, 0, f == 0};

@@ -7,6 +7,9 @@
 
 #include "codelets/restore/restore_tasks.hpp"
 #include "fringeflow_version.hpp"
+#if FRINGEFLOW_HAVE_CUDA
+#include "codelets/common/cuda_worker.hpp"
+#endif
 #include "graphs/imaging/imaging.hpp"
 #include "graphs/imaging/imaging_graph.hpp"
 #include "graphs/progress.hpp"
@@ -173,6 +176,9 @@ void run_imaging(const ImagingJob& job) {
       graph.write_cleaned(products);
     }
     runtime.wait_all();
+#if FRINGEFLOW_HAVE_CUDA
+    cuda::throw_posted_error();  // one found by the last kernels
+#endif
   } catch (...) {
     directory.write_text("timeline.json", traces::perfetto_json(runtime.timeline()));
     throw;

@@ -17,6 +17,7 @@
 
 #include "io/error.hpp"
 #include "runtime/machine.hpp"
+#include "runtime/nvtx.hpp"
 
 namespace fringeflow::runtime {
 namespace {
@@ -117,6 +118,7 @@ void run_body(void* descriptors[], void* argument) noexcept {
 #ifdef STARPU_USE_CUDA
     if constexpr (device == Device::cuda) stream = static_cast<void*>(starpu_cuda_get_local_stream());
 #endif
+    [[maybe_unused]] const cuda::NvtxRange range(instance.codelet->name, instance.codelet->colour);
     const BodyContext context(instance.arguments.get(), buffers, device, stream);
     try {
       (device == Device::cpu ? instance.codelet->cpu : instance.codelet->cuda)(context);
@@ -175,6 +177,7 @@ struct Runtime::Impl {
   int io_priority_min = 0, io_priority_max = 0, priority_min = 0, priority_max = 0;
   double start_s = 0;
   bool started = false;
+  [[maybe_unused]] bool strict = true;
 
   StarpuCodelet& codelet(const CodeletDef& def) {
     auto& entry = codelets[&def];
@@ -196,6 +199,8 @@ struct Runtime::Impl {
       if (def.cuda != nullptr) {
         entry->codelet.cuda_funcs[0] = run_body<Device::cuda>;
         entry->codelet.cuda_flags[0] = STARPU_CUDA_ASYNC;
+        // Cores and GPUs round differently: strict runs keep each codelet to one kind of device.
+        if (strict && info.gpus > 0) entry->codelet.where = STARPU_CUDA;
       }
 #endif
     }
@@ -232,6 +237,7 @@ struct Runtime::Impl {
 Runtime::Runtime(const RuntimeOptions& options) : impl_(std::make_unique<Impl>()) {
   auto& info = impl_->info;
   info.cores_available = available_cores();
+  impl_->strict = options.strict;
 #ifdef STARPU_USE_CUDA
   info.cuda_build = true;
 #endif

@@ -209,6 +209,10 @@ void run_imaging(const ImagingJob& job) {
                    deconvolve::reason_text(state.reason));
       metrics["clean"].push_back({{"iterations", state.iterations}, {"major_cycles", state.cycle}, {"threshold_jy", state.threshold}, {"reason", deconvolve::reason_text(state.reason)}});
     }
+  for (size_t c = 0; c < plan.channels.size(); ++c)
+    if (!plan.channels[c].empty() && !(runtime.host(graph.sums()).as<const double>()[plan.sum_index(c, 0)] > 0))
+      spdlog::warn("output channel {} ({:.6g}..{:.6g} MHz) is flagged or of zero weight throughout: its images are blank", c,
+                   plan.channels[c].freq_begin_hz * 1e-6, plan.channels[c].freq_end_hz * 1e-6);
   const auto lines = closing_lines(plan, graph, runtime, total_s, *products, metrics);
   spdlog::info("{}", lines);
   directory.write_text("log.txt", graphs::describe(plan) + lines);

@@ -133,17 +133,20 @@ class Program : public ::testing::Test {
     }
     return std::sqrt(difference / norm);
   }
-  /// Top of the parabolas through the brightest pixel within 3 of (x, y).
+  /// Top of the paraboloid through the brightest pixel within 3 of (x, y) and its neighbours; beams are oblique, so x and y go together.
   static std::pair<double, double> position(const io::FitsImage<float>& image, double x, double y) {
-    const auto view = image.view();
     int64_t px = 0, py = 0;
-    float most = -std::numeric_limits<float>::infinity();
+    double most = -std::numeric_limits<double>::infinity();
     for (int64_t j = std::llround(y) - 3; j <= std::llround(y) + 3; ++j)
-      for (int64_t i = std::llround(x) - 3; i <= std::llround(x) + 3; ++i)
-        if (view(0, j, i) > most) most = view(0, j, i), px = i, py = j;
-    auto top = [](double before, double here, double after) { return 0.5 * (before - after) / (before - 2 * here + after); };
-    return {static_cast<double>(px) + top(view(0, py, px - 1), view(0, py, px), view(0, py, px + 1)),
-            static_cast<double>(py) + top(view(0, py - 1, px), view(0, py, px), view(0, py + 1, px))};
+      for (int64_t i = std::llround(x) - 3; i <= std::llround(x) + 3; ++i) {
+        const auto value = static_cast<double>(image.view()(0, j, i));
+        if (value > most) most = value, px = i, py = j;
+      }
+    auto f = [&](int64_t i, int64_t j) { return static_cast<double>(image.view()(0, py + j, px + i)); };
+    const double fx = (f(1, 0) - f(-1, 0)) / 2, fy = (f(0, 1) - f(0, -1)) / 2;
+    const double fxx = f(1, 0) - 2 * f(0, 0) + f(-1, 0), fyy = f(0, 1) - 2 * f(0, 0) + f(0, -1);
+    const double fxy = (f(1, 1) - f(1, -1) - f(-1, 1) + f(-1, -1)) / 4, det = fxx * fyy - fxy * fxy;
+    return {static_cast<double>(px) - (fyy * fx - fxy * fy) / det, static_cast<double>(py) - (fxx * fy - fxy * fx) / det};
   }
 
   TemporaryFolder folder_;

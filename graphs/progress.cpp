@@ -39,12 +39,12 @@ RunWatch::RunWatch(runtime::Runtime& runtime, double predicted_s) : impl_(std::m
       if (!terminal || tick % 10 != 9) continue;
       const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
       const auto [done, submitted] = runtime.progress();
-      const double share = submitted > 0 ? static_cast<double>(done) / static_cast<double>(submitted) : 0;
-      // The cost model knows the whole run; what is done corrects it as the run goes on.
-      const double by_tasks = share > 0.02 ? seconds / share : predicted_s;
-      const double left = std::max(0.0, std::max(predicted_s, by_tasks) - seconds);
-      fmt::print(stderr, "\r{} of {} tasks, {:.0f} tasks/s, {:.0f} s, about {:.0f} s left   ", done, submitted,
-                 static_cast<double>(done) / seconds, seconds, left);
+      // The cost model knows the whole run; its own account of what is done says how fast this run really is.
+      const double accounted = runtime.predicted_done_s();
+      const bool known = accounted > 0 && predicted_s > accounted;
+      const auto left = known ? fmt::format("about {:.0f} s left", (predicted_s - accounted) * seconds / accounted) : "";
+      fmt::print(stderr, "\r{} of {} tasks, {:.0f} tasks/s, {:.0f} s, {:<20}", done, submitted, static_cast<double>(done) / seconds, seconds,
+                 left);
     }
     if (terminal) fmt::print(stderr, "\r{:78}\r", "");
   });

@@ -13,6 +13,7 @@ namespace fringeflow::graphs {
 /// error, so that nothing is left half-written.
 class RunWatch {
  public:
+  /// @param predicted_s core seconds of computing that the whole run is thought to take; 0: not known
   RunWatch(runtime::Runtime& runtime, double predicted_s);
   ~RunWatch();
 

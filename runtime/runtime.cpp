@@ -154,6 +154,7 @@ struct Runtime::Impl {
   std::vector<WorkerRecords> records;
   std::unordered_map<int64_t, starpu_task*> waitable;
   std::atomic<int64_t> submitted{0}, finished{0};
+  std::atomic<double> predicted_done_s{0};
   unsigned io_context = 0, compute_context = 0;
   int io_priority_min = 0, io_priority_max = 0, priority_min = 0, priority_max = 0;
   double start_s = 0;
@@ -209,6 +210,7 @@ struct Runtime::Impl {
       record.predicted_s = impl.costs->seconds(*instance->codelet, instance->arguments.get(), record.device);
       record.work = instance->codelet->work != nullptr ? instance->codelet->work(instance->arguments.get()) : 1;
       for (const auto bytes : instance->buffer_bytes) record.bytes += bytes;
+      if (record.codelet->role == Role::compute) impl.predicted_done_s.fetch_add(record.predicted_s, std::memory_order_relaxed);
       impl.records[static_cast<size_t>(worker)].tasks.push_back(record);
     }
     impl.finished.fetch_add(1, std::memory_order_release);
@@ -396,6 +398,8 @@ Buffer Runtime::host(DataId id) const {
 }
 
 std::pair<int64_t, int64_t> Runtime::progress() const { return {impl_->finished.load(), impl_->submitted.load()}; }
+
+double Runtime::predicted_done_s() const { return impl_->predicted_done_s.load(std::memory_order_relaxed); }
 
 Timeline Runtime::timeline() const {
   Timeline timeline;

@@ -59,6 +59,8 @@ class Runtime final : public TaskSink {
 
   /// Tasks done and submitted so far (for the progress line).
   std::pair<int64_t, int64_t> progress() const;
+  /// What the cost model gave the compute tasks done so far, core seconds.
+  double predicted_done_s() const;
   /// Records of all tasks so far; call after wait_all().
   Timeline timeline() const;
   /// Updates the machine's cost records from this run.

@@ -136,15 +136,11 @@ void record_graph(const ImagingPlan& plan, graphs::Recorder& recorder) {
   graph.write_cleaned(nullptr);
 }
 
-double predicted_seconds(const graphs::GraphTotals& totals, int cores) {
-  return std::max({totals.compute_s / cores, totals.critical_path_s, totals.io_s});
-}
-
 /// For the progress line: what the cost model thinks of the whole graph.
-double predicted_seconds(const ImagingPlan& plan, const runtime::CostModel& costs, int cores) {
+double predicted_core_seconds(const ImagingPlan& plan, const runtime::CostModel& costs) {
   graphs::Recorder recorder;
   record_graph(plan, recorder);
-  return predicted_seconds(graphs::totals(recorder, costs), cores);
+  return graphs::totals(recorder, costs).compute_s;
 }
 
 void notes(const ImagingPlan& plan) {
@@ -181,7 +177,7 @@ void run_imaging(const ImagingJob& job) {
                  info.gpus_asked, info.io_workers_asked);
   ImagingGraph graph(plan, runtime);
   try {
-    const graphs::RunWatch watch(runtime, isatty(STDERR_FILENO) != 0 ? predicted_seconds(plan, runtime.costs(), info.cpus) : 0);
+    const graphs::RunWatch watch(runtime, isatty(STDERR_FILENO) != 0 ? predicted_core_seconds(plan, runtime.costs()) : 0);
     graph.dirty();
     graph.write_dirty(products);
     if (plan.cleans()) {
@@ -242,7 +238,7 @@ std::string plan_imaging(const ImagingJob& job, bool json) {
   const runtime::CostModel costs(runtime::CostModel::default_file());
   const auto totals = graphs::totals(recorder, costs);
   const int cores = job.runtime.cpus > 0 ? job.runtime.cpus : runtime::available_cores();
-  const double estimate = predicted_seconds(totals, cores);
+  const double estimate = std::max({totals.compute_s / cores, totals.critical_path_s, totals.io_s});
   int64_t bytes = 0;
   for (const auto& one : recorder.data()) bytes += one.bytes;
   if (json) {

@@ -58,17 +58,15 @@ TEST_F(Determinism, MemoryLimits) {
 }
 
 TEST_F(Determinism, ChannelsStokesFacetsMultiscale) {
-  simulate("s.ms", catalogue("s.csv", {{.x = 128, .y = 120, .q_jy = 0.2, .v_jy = 0.1}, {.x = 60, .y = 190, .flux_jy = 0.4}}, 256), 15, 8, "16min",
+  simulate("s.ms", catalogue("s.csv", {{.x = 128, .y = 120, .q_jy = 0.2, .v_jy = 0.1}, {.x = 60, .y = 190, .flux_jy = 0.4}}, 256), 15, 4, "16min",
            "2025-06-01T07:56:00", "--correlations XX,XY,YX,YY");
   const std::string image = "image s.ms --size 128 --cell 10asec --no-png ";
-  for (const std::string what : {"--channels-out 2 --stokes IQUV --facets 2", "--multiscale --auto-mask 5 --threshold 3sigma"}) {
+  for (const std::string what : {"--channels-out 2 --stokes IV --facets 2", "--multiscale --auto-mask 5 --threshold 3sigma"}) {
     SCOPED_TRACE(what);
-    const std::string clean = image + "--iterations 100 " + what;
+    const std::string clean = image + "--iterations 60 " + what;
     expect_ok(clean + " --set runtime.scheduler=prio --set runtime.cpus=1 -o one");
-    for (const std::string scheduler : {"random", "lws"}) {
-      expect_ok(clean + " --set runtime.scheduler=" + scheduler + " --set runtime.cpus=3 -o b");
-      expect_identical("b", "one");
-    }
+    expect_ok(clean + " --set runtime.scheduler=random --set runtime.cpus=3 -o b");
+    expect_identical("b", "one");
     for (const auto& name : products("one")) std::filesystem::remove(folder_ / ("one-" + name));
     for (const auto& name : products("b")) std::filesystem::remove(folder_ / ("b-" + name));
   }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /// @file
 /// columns_to_sky and columns_to_grid: transforms along u with the planes' phase screens.
-#include "codelets/fft/simd_targets.hpp"
+#include "codelets/common/simd_targets.hpp"
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "codelets/fft/columns_cpu.cpp"

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /// @file
 /// Sizes of the plane steps' buffers, and the image-plane corrections: correct and uncorrect.
-#include "codelets/fft/simd_targets.hpp"
+#include "codelets/common/simd_targets.hpp"
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "codelets/fft/fft_cpu.cpp"

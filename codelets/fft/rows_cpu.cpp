@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /// @file
 /// rows_to_sky and rows_to_grid: transforms along v between tiles and half-transformed planes.
-#include "codelets/fft/simd_targets.hpp"
+#include "codelets/common/simd_targets.hpp"
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "codelets/fft/rows_cpu.cpp"

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "codelets/grid/grid.hpp"
 
-#include "codelets/gridder/simd_targets.hpp"
+#include "codelets/common/simd_targets.hpp"
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "codelets/grid/grid_cpu.cpp"
 #include <hwy/foreach_target.h>  // must come before highway.h

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "codelets/common/constants.hpp"
-#include "codelets/gridder/simd_targets.hpp"
+#include "codelets/common/simd_targets.hpp"
 
 // Compiled once per instruction set by Highway, which picks the best at run time.
 #undef HWY_TARGET_INCLUDE

@@ -68,6 +68,10 @@ struct Case {
   bool descending;
 };
 
+void PrintTo(const Case& c, std::ostream* out) {
+  *out << c.accuracy << " with " << c.facets << " facets" << (c.descending ? ", descending" : "");
+}
+
 class GridAccuracy : public testing::TestWithParam<Case> {};
 
 TEST_P(GridAccuracy, MatchesTheDefinition) {

@@ -253,6 +253,7 @@ void run_jobs(const std::vector<graphs::Job>& jobs) {
   struct Runner {
     void operator()(const SimulateJob& job) const { run_simulate(job); }
     void operator()(const PredictJob& job) const { run_predict(job); }
+    void operator()(const CalibrateJob& job) const { run_calibrate(job); }
     void operator()(const ImagingJob& job) const { run_imaging(job); }
   };
   for (const graphs::Job& job : jobs) std::visit(Runner{}, job);
@@ -283,6 +284,11 @@ std::string plan_jobs(const std::vector<graphs::Job>& jobs, bool json) {
       else
         text += fmt::format("predict: {} -> {} of {}\n", predict->model_file, predict->column,
                             graphs::join(predict->ms));
+    } else if (const auto* calibrate = std::get_if<CalibrateJob>(&job)) {
+      if (json)
+        plans.push_back({{"stage", "calibrate"}, {"ms", calibrate->ms}, {"output", calibrate->output}, {"apply", calibrate->apply_column}});
+      else
+        text += fmt::format("calibrate: {} on {} -> {}\n", calibrate->ms, calibrate->model, calibrate->output);
     }
   }
   if (!json) return text;

@@ -9,6 +9,7 @@ void add_image(CLI::App& app, Context& context);
 void add_run(CLI::App& app, Context& context);
 void add_simulate(CLI::App& app, Context& context);
 void add_predict(CLI::App& app, Context& context);
+void add_calibrate(CLI::App& app, Context& context);
 void add_init(CLI::App& app, Context& context);
 void add_check(CLI::App& app, Context& context);
 void add_expand(CLI::App& app, Context& context);

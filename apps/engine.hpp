@@ -5,6 +5,7 @@
 #include <string>
 
 #include "io/options.hpp"
+#include "io/options_calibrate.hpp"
 #include "io/options_simulate.hpp"
 
 namespace fringeflow {
@@ -13,6 +14,7 @@ namespace fringeflow {
 void run_imaging(const ImagingJob& job);
 void run_simulate(const SimulateJob& job);
 void run_predict(const PredictJob& job);
+void run_calibrate(const CalibrateJob& job);
 
 /// The plan before running: tasks, bytes, peak memory, estimated time; one JSON object with `json`.
 std::string plan_imaging(const ImagingJob& job, bool json);

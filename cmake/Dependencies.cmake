@@ -25,7 +25,7 @@ find_package(HDF5 REQUIRED COMPONENTS C)
 
 add_library(ff_third_party INTERFACE)
 target_link_libraries(ff_third_party INTERFACE PkgConfig::FF_DEPS spdlog::spdlog fmt::fmt nlohmann_json::nlohmann_json CLI11::CLI11
-  Eigen3::Eigen Threads::Threads)
+  Eigen3::Eigen HDF5::HDF5 Threads::Threads)
 
 set(FRINGEFLOW_HAVE_CUDA OFF)
 if(NOT FRINGEFLOW_CUDA STREQUAL "OFF")

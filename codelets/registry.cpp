@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "codelets/registry.hpp"
 
+#include "codelets/calibrate/calibrate_tasks.hpp"
 #include "codelets/deconvolve/clean.hpp"
 #include "codelets/degrid/degrid.hpp"
 #include "codelets/fft/transforms.hpp"
@@ -21,6 +22,11 @@ std::vector<const runtime::CodeletDef*> all_codelets() {
   return {&uvw_codelet(),
           &simulate_codelet(),
           &write_rows_codelet(),
+          &calibrate::read_correlations_codelet(),
+          &calibrate::accumulate_codelet(),
+          &calibrate::solve_codelet(),
+          &calibrate::apply_codelet(),
+          &calibrate::write_correlations_codelet(),
           &read_codelet(),
           &weight::density_codelet(),
           &weight::density_summary_codelet(),

@@ -191,6 +191,31 @@ PredictJob predict_job(const Workflow& workflow, const Stage& stage) {
   return job;
 }
 
+CalibrateJob calibrate_job(const Workflow& workflow, const Stage& stage) {
+  const Values values(stage);
+  CalibrateJob job;
+  const std::vector<std::string> sets = measurement_sets(workflow, stage);
+  if (sets.size() != 1) {
+    throw WorkflowError({{stage.place, fmt::format("'{}' ({}) takes one MeasurementSet, not {}: a gains file belongs to one",
+                                                   stage.id, stage.schema->name, sets.size())}});
+  }
+  job.ms = sets.front();
+  job.model = values.text("model");
+  const std::string solve = values.text("solve");
+  job.solve = solve == "scalar-phase" ? SolveKind::scalar_phase
+              : solve == "phase"      ? SolveKind::phase
+              : solve == "full"       ? SolveKind::full
+                                      : SolveKind::diagonal;
+  job.interval_s = values.number("interval");
+  job.channels_per_solution = values.integer("channels_per_solution");
+  const UvRange uv = value_or<UvRange>(values.at("uv_range"), {});
+  (uv.wavelengths ? job.uv_lambda : job.uv_m) = uv.range;
+  job.column = values.text("column");
+  job.output = values.text("output");
+  job.apply_column = values.text("apply");
+  return job;
+}
+
 }  // namespace
 
 std::vector<Job> lower(const Workflow& workflow, const std::string& command_line) {
@@ -199,6 +224,7 @@ std::vector<Job> lower(const Workflow& workflow, const std::string& command_line
     const Stage& stage = workflow.stages[static_cast<std::size_t>(index)];
     if (stage.schema->name == "simulate") jobs.emplace_back(simulate_job(stage));
     if (stage.schema->name == "predict") jobs.emplace_back(predict_job(workflow, stage));
+    if (stage.schema->name == "calibrate") jobs.emplace_back(calibrate_job(workflow, stage));
     if (stage.schema->name == "write") {
       ImagingJob job = imaging_job(workflow, stage);
       job.name = workflow.name;

@@ -8,13 +8,14 @@
 
 #include "graphs/workflow/workflow.hpp"
 #include "io/options.hpp"
+#include "io/options_calibrate.hpp"
 #include "io/options_simulate.hpp"
 
 namespace fringeflow::graphs {
 
-using Job = std::variant<SimulateJob, PredictJob, ImagingJob>;
+using Job = std::variant<SimulateJob, PredictJob, CalibrateJob, ImagingJob>;
 
-/// One job for every simulate and predict stage, and for every write stage with what leads to it; sources
+/// One job for every simulate, predict and calibrate stage, and for every write stage with what leads to it; sources
 /// before their users. Throws WorkflowError for what the language can say but a job cannot: several different
 /// selections in one image.
 std::vector<Job> lower(const Workflow& workflow, const std::string& command_line);

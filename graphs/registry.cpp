@@ -371,10 +371,64 @@ StageSchema predict_stage() {
       }};
 }
 
+StageSchema calibrate_stage() {
+  return {
+      .name = "calibrate",
+      .doc = "solves for the gains of a MeasurementSet's antennas against a model, and applies them",
+      .details =
+          "StEFCal for gains that do not depend on direction, one solution per interval of TIME and block of channels. The gains are "
+          "written as h5parm. A solution that fails is flagged, never NaN: its weight is 0 and, with apply, its visibilities are flagged "
+          "in FLAG and left as they were. Nothing is applied unless solutions were found.",
+      .section = "",
+      .inputs = {{"ms", PortType::measurement_set, "the MeasurementSet to calibrate", true, true}},
+      .outputs = {{"ms", PortType::measurement_set, "the same set, when the gains are applied"}},
+      .options = {
+          {.key = "model",
+           .kind = Kind::text,
+           .doc = "point:FLUX in the phase centre, a catalogue (CSV) or a component list (text)",
+           .required = true,
+           .example = "point:1Jy"},
+          {.key = "solve",
+           .kind = Kind::choice,
+           .doc = "free gains: one phase for both hands, a phase per hand, a complex gain per hand, or a Jones matrix",
+           .fallback = "diagonal",
+           .choices = {"scalar-phase", "phase", "diagonal", "full"}},
+          {.key = "interval",
+           .kind = Kind::quantity,
+           .doc = "length of a solution in TIME, counted from its first value; 0s is one solution for all times",
+           .required = true,
+           .dimension = Dimension::duration,
+           .min = 0,
+           .example = "16s"},
+          {.key = "channels_per_solution",
+           .kind = Kind::integer,
+           .doc = "channels of a solution; 0 is all of a spectral window",
+           .fallback = "0",
+           .min = 0},
+          {.key = "uv_range",
+           .kind = Kind::uv_range,
+           .doc = "visibilities whose sqrt(u^2+v^2) lies in the range are fitted",
+           .aliases = {{"uvrange"}},
+           .example = "200..15000lambda"},
+          {.key = "column",
+           .kind = Kind::text,
+           .doc = "column to calibrate",
+           .fallback = "DATA",
+           .aliases = {{"data_column"}}},
+          {.key = "output",
+           .kind = Kind::output_path,
+           .doc = "the gains, an h5parm",
+           .required = true,
+           .example = "gains.h5",
+           .short_flag = "o"},
+          {.key = "apply", .kind = Kind::text, .doc = "column for the corrected data; without it gains are not applied", .example = "CORRECTED_DATA"},
+      }};
+}
+
 }  // namespace
 
 const std::vector<StageSchema>& stages() {
-  static const std::vector<StageSchema> kStages{simulate_stage(), predict_stage(),    read_stage(),
+  static const std::vector<StageSchema> kStages{simulate_stage(), predict_stage(),    calibrate_stage(), read_stage(),
                                                 image_stage(),    deconvolve_stage(), write_stage()};
   return kStages;
 }

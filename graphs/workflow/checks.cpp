@@ -148,11 +148,36 @@ void check_outputs(const Workflow& workflow, Diagnostics& diagnostics) {
 void check_use(const Workflow& workflow, int index, Diagnostics& diagnostics) {
   const Stage& stage = workflow.stages[static_cast<std::size_t>(index)];
   if (stage.schema->outputs.empty() || !workflow.users(index).empty()) return;
-  if (stage.schema->name == "simulate" || stage.schema->name == "predict")
-    return;  // their MeasurementSets are products
+  if (stage.schema->name == "simulate" || stage.schema->name == "predict" || stage.schema->name == "calibrate")
+    return;  // their MeasurementSets and gains are products
   diagnostics.error(stage.place, fmt::format("nothing uses stage '{}' ({}): {}", stage.id, stage.schema->name,
                                              stage.schema->name == "read" ? "an image stage should take it"
                                                                           : "a write stage should take it"));
+}
+
+constexpr std::string_view kPoint = "point:";
+
+/// A model is a file, or a flux in the phase centre.
+void check_calibrate(const Stage& stage, Diagnostics& diagnostics) {
+  const Setting* model = setting_of(stage, "model");
+  if (model == nullptr) return;
+  const auto& text = std::get<std::string>(model->value);
+  if (!text.starts_with(kPoint)) return;
+  try {
+    if (parse_quantity(std::string_view(text).substr(kPoint.size()), Dimension::flux) > 0) return;
+    diagnostics.error(model->place, about(model->place, "model", "the flux of '" + text + "' must be above 0"));
+  } catch (const UserError& error) {
+    diagnostics.error(model->place, about(model->place, "model", error.what()));
+  }
+}
+
+void check_file(const Setting& setting, const std::string& key, const std::string& path, Diagnostics& diagnostics) {
+  namespace fs = std::filesystem;
+  std::error_code ignored;
+  if (!fs::exists(path, ignored))
+    diagnostics.error(setting.place, about(setting.place, key, "no such file: " + path));
+  else if (fs::is_directory(path, ignored))
+    diagnostics.error(setting.place, about(setting.place, key, path + " is a folder"));
 }
 
 void check_measurement_set(const Source& source, Diagnostics& diagnostics) {
@@ -178,6 +203,7 @@ void check_stages(const Workflow& workflow, Diagnostics& diagnostics) {
     if (stage.schema->name == "image") check_image(stage, diagnostics);
     if (stage.schema->name == "deconvolve") check_deconvolve(workflow, stage, diagnostics);
     if (stage.schema->name == "simulate") check_correlations(stage, diagnostics);
+    if (stage.schema->name == "calibrate") check_calibrate(stage, diagnostics);
   }
   check_outputs(workflow, diagnostics);
   // After other mistakes it is not known what uses what.
@@ -187,7 +213,6 @@ void check_stages(const Workflow& workflow, Diagnostics& diagnostics) {
 }
 
 void check_files(const Workflow& workflow, Diagnostics& diagnostics) {
-  namespace fs = std::filesystem;
   for (const Stage& stage : workflow.stages) {
     for (const Link& link : stage.in) {
       for (const Source& source : link.sources) {
@@ -195,13 +220,10 @@ void check_files(const Workflow& workflow, Diagnostics& diagnostics) {
       }
     }
     for (const auto& [key, setting] : stage.settings) {
-      if (setting.option->kind != Kind::input_file) continue;
+      const bool model = stage.schema != nullptr && stage.schema->name == "calibrate" && key == "model";
+      if (setting.option->kind != Kind::input_file && !model) continue;
       const auto& path = std::get<std::string>(setting.value);
-      std::error_code ignored;
-      if (!fs::exists(path, ignored))
-        diagnostics.error(setting.place, about(setting.place, key, "no such file: " + path));
-      else if (fs::is_directory(path, ignored))
-        diagnostics.error(setting.place, about(setting.place, key, path + " is a folder"));
+      if (!(model && path.starts_with(kPoint))) check_file(setting, key, path, diagnostics);
     }
   }
 }

@@ -1,0 +1,385 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+/// @file
+/// Solution intervals are independent: read_correlations and simulate -> accumulate, piece by piece through a ring of buffers, -> solve.
+/// When all gains are known and on disk, they are applied: read_correlations -> apply_gains -> write_correlations.
+#include "graphs/calibrate/calibrate.hpp"
+
+#include <fmt/format.h>
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <cmath>
+#include <map>
+
+#include "codelets/calibrate/calibrate_tasks.hpp"
+#include "codelets/read/chunk.hpp"
+#include "graphs/predict/predict.hpp"
+#include "graphs/progress.hpp"
+#include "io/atomic_file.hpp"
+#include "io/catalogue.hpp"
+#include "io/correlations.hpp"
+#include "io/error.hpp"
+#include "io/h5parm.hpp"
+#include "io/measurement_set_stokes.hpp"
+#include "io/quantity.hpp"
+#include "runtime/runtime.hpp"
+
+namespace fringeflow {
+namespace {
+
+using calibrate::Outcome;
+using calibrate::Shape;
+using runtime::Access;
+using runtime::DataId;
+
+constexpr int64_t kChunkVisibilities = int64_t{1} << 17;
+constexpr int64_t kSlots = 8;
+/// Sums of the intervals that are solved side by side.
+constexpr int64_t kSumBytes = int64_t{512} << 20;
+
+/// The sky to calibrate on; `point_jy` is a source in the phase centre of whatever field is looked at.
+struct Sky {
+  std::optional<double> point_jy;
+  std::vector<io::SkyComponent> components;
+
+  std::vector<io::SkyComponent> seen_from(const Direction& centre) const {
+    if (!point_jy) return components;
+    io::SkyComponent point;
+    point.ra_rad = centre.ra_rad;
+    point.dec_rad = centre.dec_rad;
+    point.stokes_jy = {*point_jy, 0, 0, 0};
+    return {point};
+  }
+};
+
+Sky load_sky(const std::string& model) {
+  Sky sky;
+  if (model.starts_with("point:")) {
+    sky.point_jy = parse_quantity(model.substr(6), Dimension::flux);
+    if (!(*sky.point_jy > 0)) throw UserError("model: the flux of '" + model + "' must be above 0");
+    return sky;
+  }
+  io::SkyModel loaded = io::load_sky_model(model);
+  if (loaded.image) throw UserError("model: " + model + " is an image; calibrate takes components (FILE.csv, COMPONENTS.txt) or point:FLUX");
+  if (loaded.components.empty()) throw UserError("model: " + model + " has no sources");
+  sky.components = std::move(loaded.components);
+  return sky;
+}
+
+/// Buffers for the pieces in flight.
+struct Slot {
+  DataId uvw = -1, antennas = -1, vis = -1, weight = -1, flag = -1, model = -1, count = -1;
+};
+
+/// One solution interval of one window.
+struct Unit {
+  io::IntervalRows rows;
+  Shape shape;
+  DataId gains = -1, valid = -1, outcomes = -1;
+};
+
+class Calibration {
+ public:
+  explicit Calibration(const CalibrateJob& job) : job_(job), sky_(load_sky(job.model)) {
+    io::check_writable_prefix(job.output);
+    access_ = std::make_shared<io::CorrelationAccess>(job.ms, io::CorrelationSelection{job.column, job.uv_m, job.uv_lambda}, job.apply_column);
+    for (auto& rows : access_->divide(job.interval_s, kChunkVisibilities)) units_.push_back({std::move(rows), {}, -1, -1, -1});
+    check_windows();
+    for (auto& unit : units_) unit.shape = shape_of(unit.rows.window);
+  }
+  void run();
+
+ private:
+  Shape shape_of(int window) const;
+  void check_windows() const;
+  void create(runtime::Runtime& runtime);
+  void submit_read(runtime::Runtime& runtime, const io::ChunkSpec& chunk, const Slot& slot, int32_t number);
+  void submit_solutions(runtime::Runtime& runtime);
+  void submit_corrections(runtime::Runtime& runtime);
+  io::GainTable gains(const runtime::Runtime& runtime) const;
+  void report(const runtime::Runtime& runtime) const;
+  const std::string& path() const { return access_->info().path; }
+
+  const CalibrateJob& job_;
+  Sky sky_;
+  std::shared_ptr<io::CorrelationAccess> access_;
+  std::vector<Unit> units_;
+  std::vector<Slot> ring_;
+  std::vector<DataId> sums_;
+  DataId token_ = -1;
+  int64_t stokes_ = 1;
+  std::atomic<int64_t> flagged_{0};
+};
+
+Shape Calibration::shape_of(int window) const {
+  const auto& info = access_->info();
+  Shape shape;
+  shape.kind = job_.solve;
+  shape.antennas = static_cast<int64_t>(info.antennas.size());
+  shape.channels = info.windows[static_cast<size_t>(window)].channel_end;
+  shape.channels_per_solution = job_.channels_per_solution > 0 ? std::min(job_.channels_per_solution, shape.channels) : shape.channels;
+  shape.correlations = info.windows[static_cast<size_t>(window)].correlations;
+  return shape;
+}
+
+void Calibration::check_windows() const {
+  const auto& info = access_->info();
+  std::map<int, int> seen;
+  std::optional<std::vector<int>> common;
+  const Direction* centre = nullptr;
+  for (const auto& unit : units_) {
+    const auto& codes = access_->correlations(unit.rows.window);
+    const bool parallel = codes.size() == 1 || codes.size() == 2 || codes.size() == 4;
+    const bool pair = codes == std::vector<int>{5, 8} || codes == std::vector<int>{9, 12} || codes.size() == 1;
+    const bool all = codes == std::vector<int>{5, 6, 7, 8} || codes == std::vector<int>{9, 10, 11, 12};
+    if (!parallel || !(pair || all))
+      throw UserError(fmt::format("'{}' has the correlations {}; calibrate takes XX, YY or RR, LL or all four in order", path(),
+                                  io::correlation_names(codes)));
+    if (job_.solve == SolveKind::full && !all)
+      throw UserError(fmt::format("solve: full needs four correlations, '{}' has {}", path(), io::correlation_names(codes)));
+    if (common && *common != codes) throw UserError(fmt::format("'{}' has spectral windows with different correlations; split it", path()));
+    common = codes;
+    const auto [at, fresh] = seen.try_emplace(info.windows[static_cast<size_t>(unit.rows.window)].id, unit.rows.window);
+    if (!fresh && at->second != unit.rows.window)
+      throw UserError(fmt::format("'{}' has a spectral window with two polarisation setups; split it", path()));
+    for (const auto& chunk : unit.rows.chunks) {
+      if (centre && sky_.point_jy && std::hypot(centre->ra_rad - chunk.phase_centre.ra_rad, centre->dec_rad - chunk.phase_centre.dec_rad) > 1e-9)
+        throw UserError(fmt::format("model: '{}' has fields with several phase centres, {} is in one of them; split the set or give a catalogue",
+                                    path(), job_.model));
+      centre = &chunk.phase_centre;
+    }
+  }
+}
+
+void Calibration::create(runtime::Runtime& runtime) {
+  token_ = runtime.create({"set", 64, 0});
+  stokes_ = sky_.point_jy ? 1 : graphs::stokes_needed(sky_.components);
+  int64_t rows = 1, samples = 1, correlations = 1, sums = 1, pieces = 0;
+  for (auto& unit : units_) {
+    const Shape& shape = unit.shape;
+    for (const auto& chunk : unit.rows.chunks) {
+      rows = std::max(rows, chunk.rows);
+      samples = std::max(samples, chunk.rows * chunk.channels);
+      ++pieces;
+    }
+    correlations = std::max(correlations, shape.correlations);
+    sums = std::max(sums, 8 * shape.accumulator_size());
+    const int64_t gains = shape.blocks() * shape.antennas * shape.polarisations();
+    unit.gains = runtime.create({"gains", padded(16 * gains), 0});
+    unit.valid = runtime.create({"valid", padded(gains), 0});
+    unit.outcomes = runtime.create({"outcomes", padded(static_cast<int64_t>(sizeof(Outcome)) * shape.blocks() * shape.fits()), 0});
+  }
+  for (int64_t i = 0; i < std::min(kSlots, pieces); ++i) {
+    Slot slot;
+    slot.uvw = runtime.create({"uvw", padded(rows * 24), 0});
+    slot.antennas = runtime.create({"antennas", padded(rows * 8), 0});
+    slot.vis = runtime.create({"vis", padded(samples * correlations * 8), 0});
+    slot.weight = runtime.create({"weight", padded(samples * correlations * 4), 0});
+    slot.flag = runtime.create({"flag", padded(samples * correlations), 0});
+    slot.model = runtime.create({"model", padded(samples * stokes_ * 8), 0});
+    slot.count = runtime.create({"count", 64, 0});
+    ring_.push_back(slot);
+  }
+  for (int64_t i = 0; i < std::clamp<int64_t>(kSumBytes / sums, 1, kSlots); ++i) sums_.push_back(runtime.create({"sums", padded(sums), 0}));
+}
+
+void Calibration::submit_read(runtime::Runtime& runtime, const io::ChunkSpec& chunk, const Slot& slot, int32_t number) {
+  const int64_t correlations = access_->info().windows[static_cast<size_t>(chunk.window)].correlations;
+  auto read = [access = access_, &chunk](io::CorrelationBuffers& out) { access->read(chunk, out); };
+  runtime.submit(runtime::make_task(calibrate::read_correlations_codelet(),
+                                    calibrate::ReadCorrelationsArgs{chunk.rows, chunk.channels, correlations, std::move(read)},
+                                    {{slot.uvw, Access::write},
+                                     {slot.antennas, Access::write},
+                                     {slot.vis, Access::write},
+                                     {slot.weight, Access::write},
+                                     {slot.flag, Access::write},
+                                     {token_, Access::read_write}},
+                                    {number}, 2));
+}
+
+void Calibration::submit_solutions(runtime::Runtime& runtime) {
+  std::map<std::tuple<int, double, double>, std::shared_ptr<const std::vector<SourceGroup>>> groups;
+  std::map<int, std::shared_ptr<const std::vector<double>>> frequencies;
+  int32_t number = 0;
+  for (size_t i = 0; i < units_.size() && !runtime.failed(); ++i) {
+    const Unit& unit = units_[i];
+    const int window = unit.rows.window;
+    auto& freq = frequencies[window];
+    if (!freq) freq = std::make_shared<const std::vector<double>>(access_->info().windows[static_cast<size_t>(window)].freq_hz);
+    const auto codes = std::make_shared<const std::vector<int>>(access_->correlations(window));
+    const DataId sums = sums_[i % sums_.size()];
+    bool first = true;
+    for (const auto& chunk : unit.rows.chunks) {
+      const Slot& slot = ring_[static_cast<size_t>(number) % ring_.size()];
+      auto& group = groups[{window, chunk.phase_centre.ra_rad, chunk.phase_centre.dec_rad}];
+      if (!group) group = graphs::source_groups(sky_.seen_from(chunk.phase_centre), chunk.phase_centre, *freq, stokes_);
+      submit_read(runtime, chunk, slot, number);
+      runtime.submit(runtime::make_task(simulate_codelet(), SimulateTaskArgs{chunk.rows, chunk.channels, stokes_, freq, group},
+                                        {{slot.model, Access::write}, {slot.uvw, Access::read}}, {number}));
+      runtime.submit(runtime::make_task(calibrate::accumulate_codelet(), calibrate::AccumulateArgs{unit.shape, chunk.rows, stokes_, codes, first},
+                                        {{sums, first ? Access::write : Access::read_write},
+                                         {slot.vis, Access::read},
+                                         {slot.weight, Access::read},
+                                         {slot.antennas, Access::read},
+                                         {slot.model, Access::read}},
+                                        {number}));
+      first = false;
+      ++number;
+    }
+    runtime.submit(runtime::make_task(
+        calibrate::solve_codelet(), calibrate::SolveArgs{unit.shape},
+        {{unit.gains, Access::write}, {unit.valid, Access::write}, {unit.outcomes, Access::write}, {sums, Access::read}}, {number - 1}, 1));
+  }
+}
+
+void Calibration::submit_corrections(runtime::Runtime& runtime) {
+  struct Piece {
+    const Unit* unit;
+    const io::ChunkSpec* chunk;
+  };
+  std::vector<Piece> pieces;
+  for (const auto& unit : units_)
+    for (const auto& chunk : unit.rows.chunks) pieces.push_back({&unit, &chunk});
+  const size_t ahead = ring_.size();
+  auto submit_read_of = [&](size_t i) { submit_read(runtime, *pieces[i].chunk, ring_[i % ahead], static_cast<int32_t>(i)); };
+  // A ring's worth of reading comes first, so that correcting never waits for the writing of the piece before.
+  for (size_t i = 0; i < std::min(ahead, pieces.size()); ++i) submit_read_of(i);
+  for (size_t i = 0; i < pieces.size() && !runtime.failed(); ++i) {
+    const auto& [unit, chunk] = pieces[i];
+    const Slot& slot = ring_[i % ahead];
+    const auto number = static_cast<int32_t>(i);
+    runtime.submit(runtime::make_task(calibrate::apply_codelet(), calibrate::ApplyArgs{unit->shape, chunk->rows},
+                                      {{slot.vis, Access::read_write},
+                                       {slot.flag, Access::read_write},
+                                       {slot.count, Access::write},
+                                       {slot.antennas, Access::read},
+                                       {unit->gains, Access::read},
+                                       {unit->valid, Access::read}},
+                                      {number}));
+    auto write = [this, chunk = chunk](View<const std::complex<float>, 3> vis, View<const uint8_t, 3> flag, int64_t changed) {
+      access_->write(*chunk, vis, flag, changed > 0);
+      flagged_ += changed;
+    };
+    runtime.submit(runtime::make_task(
+        calibrate::write_correlations_codelet(),
+        calibrate::WriteCorrelationsArgs{chunk->rows, chunk->channels, unit->shape.correlations, std::move(write)},
+        {{slot.vis, Access::read}, {slot.flag, Access::read}, {slot.count, Access::read}, {token_, Access::read_write}}, {number}, 1));
+    if (i + ahead < pieces.size()) submit_read_of(i + ahead);
+  }
+}
+
+/// Solutions of all windows on one frequency axis.
+io::GainTable Calibration::gains(const runtime::Runtime& runtime) const {
+  const auto& info = access_->info();
+  io::GainTable table;
+  table.times_s = access_->interval_times_s();
+  table.antennas = info.antennas;
+  table.amplitudes = job_.solve == SolveKind::diagonal || job_.solve == SolveKind::full;
+  table.centre = units_.front().rows.chunks.front().phase_centre;
+  const auto& codes = access_->correlations(units_.front().rows.window);
+  const int64_t polarisations = units_.front().shape.polarisations();
+  if (job_.solve != SolveKind::scalar_phase)
+    for (int64_t p = 0; p < polarisations; ++p) {
+      const auto hands = static_cast<int64_t>(codes.size());
+      const int code = codes[static_cast<size_t>(polarisations == hands ? p : p * (hands - 1))];
+      table.polarisations.push_back(io::correlation_names(std::span<const int>(&code, 1)));
+    }
+  std::map<std::pair<int, int64_t>, int64_t> place;  // (window, block) on the frequency axis
+  std::vector<std::tuple<double, int, int64_t>> blocks;
+  for (const auto& unit : units_)
+    for (int64_t block = 0; block < unit.shape.blocks(); ++block) {
+      if (!place.try_emplace({unit.rows.window, block}, 0).second) continue;
+      const auto& freq = info.windows[static_cast<size_t>(unit.rows.window)].freq_hz;
+      const int64_t begin = block * unit.shape.channels_per_solution, end = std::min(begin + unit.shape.channels_per_solution, unit.shape.channels);
+      double sum = 0;
+      for (int64_t c = begin; c < end; ++c) sum += freq[static_cast<size_t>(c)];
+      blocks.emplace_back(sum / static_cast<double>(end - begin), unit.rows.window, block);
+    }
+  std::sort(blocks.begin(), blocks.end());
+  for (const auto& [freq, window, block] : blocks) {
+    place[{window, block}] = static_cast<int64_t>(table.freq_hz.size());
+    table.freq_hz.push_back(freq);
+  }
+  const auto size = static_cast<size_t>(table.size());
+  table.gains.assign(size, 1.);
+  table.valid.assign(size, 0);
+  const auto frequencies = static_cast<int64_t>(table.freq_hz.size());
+  for (const auto& unit : units_) {
+    const int64_t row = unit.shape.antennas * unit.shape.polarisations();
+    const auto* gain = runtime.host(unit.gains).as<const std::complex<double>>();
+    const auto* valid = runtime.host(unit.valid).as<const uint8_t>();
+    for (int64_t block = 0; block < unit.shape.blocks(); ++block) {
+      const int64_t to = (unit.rows.interval * frequencies + place.at({unit.rows.window, block})) * row;
+      std::copy_n(gain + block * row, row, table.gains.begin() + to);
+      std::copy_n(valid + block * row, row, table.valid.begin() + to);
+    }
+  }
+  return table;
+}
+
+/// Convergence, χ² and failures; throws when nothing was found.
+void Calibration::report(const runtime::Runtime& runtime) const {
+  int64_t fits = 0, failed = 0, unconverged = 0, empty = 0, found = 0;
+  double data = 0, residual = 0;
+  std::vector<int32_t> iterations;
+  for (const auto& unit : units_) {
+    const auto* outcomes = runtime.host(unit.outcomes).as<const Outcome>();
+    for (int64_t i = 0; i < unit.shape.blocks() * unit.shape.fits(); ++i) {
+      const Outcome& one = outcomes[i];
+      ++fits;
+      found += one.antennas;
+      data += one.data_power;
+      residual += one.residual_power;
+      if (one.failed)
+        ++failed;
+      else if (one.antennas == 0)
+        ++empty;
+      else {
+        iterations.push_back(one.iterations);
+        unconverged += one.converged ? 0 : 1;
+      }
+    }
+  }
+  if (found == 0)
+    throw RunError(failed > 0 ? fmt::format("'{}': none of {} solutions converged; nothing is written", path(), fits)
+                              : fmt::format("'{}': no visibilities are left to calibrate on: all are flagged, not finite or outside the uv range", path()));
+  std::nth_element(iterations.begin(), iterations.begin() + static_cast<int64_t>(iterations.size() / 2), iterations.end());
+  spdlog::info("{} fits in {} intervals: median {} iterations, residual {:.3g} of the data (rms)", fits, access_->interval_times_s().size(),
+               iterations[iterations.size() / 2], std::sqrt(residual / data));
+  if (empty > 0) spdlog::info("{} fits had no data", empty);
+  if (unconverged > 0) spdlog::warn("{} of {} fits stopped before the tolerance of 1e-8, closer than 1e-3", unconverged, fits);
+  if (failed > 0) spdlog::warn("{} of {} fits failed: their solutions are flagged", failed, fits);
+}
+
+void Calibration::run() {
+  const auto start = std::chrono::steady_clock::now();
+  runtime::Runtime runtime(job_.runtime);
+  create(runtime);
+  {
+    const graphs::RunWatch watch(runtime, 0);
+    submit_solutions(runtime);
+    runtime.wait_all();
+    report(runtime);
+    const io::GainTable table = gains(runtime);
+    io::write_h5parm(job_.output, table);
+    const auto good = std::count(table.valid.begin(), table.valid.end(), 1);
+    spdlog::info("{}: {} intervals x {} frequencies x {} antennas x {}, {:.1f} % flagged", job_.output, table.times_s.size(), table.freq_hz.size(),
+                 table.antennas.size(), table.pols(), 100 - 100 * static_cast<double>(good) / static_cast<double>(table.size()));
+    if (!job_.apply_column.empty()) {
+      submit_corrections(runtime);
+      runtime.wait_all();
+      access_->flush();
+      spdlog::info("{}: column {} written; {} correlations more are flagged, for want of a solution", path(), job_.apply_column, flagged_.load());
+    }
+  }
+  runtime.learn();
+  spdlog::info("calibrated in {:.2f} s", std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
+}
+
+}  // namespace
+
+void run_calibrate(const CalibrateJob& job) { Calibration(job).run(); }
+
+}  // namespace fringeflow

@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#pragma once
+/// @file
+/// Visibilities of a MeasurementSet as stored, correlation by correlation, in solution intervals of TIME: what calibration reads and
+/// writes. (MeasurementSet forms Stokes parameters.)
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "codelets/common/view.hpp"
+#include "io/measurement_set.hpp"
+
+namespace fringeflow::io {
+
+/// All rows of one data description in one interval of TIME, in pieces of one field each.
+struct IntervalRows {
+  int64_t interval = 0;  ///< index into CorrelationAccess::interval_times_s()
+  int window = 0;        ///< index into MeasurementSetInfo::windows
+  std::vector<ChunkSpec> chunks;
+};
+
+/// Destination of read(): preallocated with the extents of the chunk.
+struct CorrelationBuffers {
+  View<double, 2> uvw_m;             ///< [row][3]; 0 where it is not finite
+  View<int32_t, 2> antennas;         ///< [row][2]
+  View<std::complex<float>, 3> vis;  ///< [row][channel][correlation], as stored
+  View<float, 3> weight;             ///< the same extents; 0 for flagged samples, autocorrelations and those outside the uv range
+  View<uint8_t, 3> flag;             ///< the same extents; FLAG as stored, without FLAG_ROW
+};
+
+/// Which visibilities count.
+struct CorrelationSelection {
+  std::string column = "DATA";
+  Range uv_m, uv_lambda;  ///< limits on sqrt(u^2+v^2)
+};
+
+/// One call at a time per path is enforced by a lock.
+class CorrelationAccess {
+ public:
+  /// Opens the set; with an `output` column also for writing that column (created, tiled like DATA, if absent) and FLAG. Throws
+  /// UserError: not an MS, missing column, no right to write, a column that is not for results; RunError: unreadable, no rows.
+  CorrelationAccess(const std::string& path, CorrelationSelection selection, const std::string& output);
+  ~CorrelationAccess();
+  CorrelationAccess(const CorrelationAccess&) = delete;
+  CorrelationAccess& operator=(const CorrelationAccess&) = delete;
+
+  /// Windows with all channels of all data descriptions; rows of each after divide().
+  const MeasurementSetInfo& info() const;
+  /// CORR_TYPE codes of a window.
+  const std::vector<int>& correlations(int window) const;
+
+  /// Divides all rows, autocorrelations included, into intervals [t0 + k·interval, t0 + (k+1)·interval) of TIME, t0 its first value;
+  /// chunks have about `target_visibilities` (rows x channels). An interval of 0 s is all times. Throws UserError when the interval is
+  /// longer than the data, RunError for indices outside their subtables.
+  std::vector<IntervalRows> divide(double interval_s, int64_t target_visibilities);
+  /// Middle of the times in each interval that has rows, MJD UTC seconds, ascending; known after divide().
+  const std::vector<double>& interval_times_s() const;
+
+  void read(const ChunkSpec& chunk, CorrelationBuffers& out);
+  /// Writes the output column, and FLAG if `flags_changed`. Extents as in CorrelationBuffers.
+  void write(const ChunkSpec& chunk, View<const std::complex<float>, 3> vis, View<const uint8_t, 3> flag, bool flags_changed);
+  /// Writes casacore's caches to the disk. Throws RunError.
+  void flush();
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace fringeflow::io

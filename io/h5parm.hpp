@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#pragma once
+/// @file
+/// Gains in the h5parm format of LoSoTo and DP3: an HDF5 file with the solution set sol000, its tables antenna and source, and the
+/// solution tables amplitude000 and phase000 (val and weight over time, freq, ant and pol). A solution of weight 0 is flagged.
+#include <complex>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "io/measurement_set.hpp"
+
+namespace fringeflow::io {
+
+/// Gains of one direction.
+struct GainTable {
+  std::vector<double> times_s;  ///< middle of each interval, MJD UTC seconds
+  std::vector<double> freq_hz;  ///< middle of each block of channels
+  std::vector<Antenna> antennas;
+  std::vector<std::string> polarisations;  ///< "XX", "YY", …; empty: one gain for both hands, without an axis pol
+  bool amplitudes = true;                  ///< else phases alone: amplitudes are 1
+  std::vector<std::complex<double>> gains;  ///< [time][freq][antenna][polarisation]
+  std::vector<uint8_t> valid;               ///< the same extents
+  Direction centre;                         ///< of the one entry of the table of sources
+
+  int64_t pols() const { return polarisations.empty() ? 1 : static_cast<int64_t>(polarisations.size()); }
+  int64_t size() const { return static_cast<int64_t>(times_s.size() * freq_hz.size() * antennas.size()) * pols(); }
+};
+
+/// Writes the file, whole or not at all. A flagged gain is written as 1 with weight 0. Throws RunError naming the path.
+void write_h5parm(const std::string& path, const GainTable& table);
+
+/// Reads sol000 of such a file; axes may come in any order, dir has one entry. Throws UserError naming the path and what it lacks.
+GainTable read_h5parm(const std::string& path);
+
+}  // namespace fringeflow::io

@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#pragma once
+/// @file
+/// What a user may ask of the calibrator; the companion of options.hpp.
+#include <cstdint>
+#include <string>
+
+#include "io/options.hpp"
+
+namespace fringeflow {
+
+/// Which gains are free. Scalar: one phase for both hands of an antenna; phase: one per hand; diagonal: a complex gain per hand; full: a
+/// Jones matrix.
+enum class SolveKind { scalar_phase, phase, diagonal, full };
+
+/// Direction-independent gains of one MeasurementSet.
+struct CalibrateJob {
+  std::string ms;
+  std::string model;  ///< "point:FLUX" at the phase centre, a CSV catalogue or a component list
+  SolveKind solve = SolveKind::diagonal;
+  double interval_s = 0;              ///< bins of TIME from its first value; 0: one solution for all times
+  int64_t channels_per_solution = 0;  ///< 0: all channels of a spectral window
+  Range uv_m, uv_lambda;              ///< limits on sqrt(u^2+v^2) of the visibilities that are fitted
+  std::string column = "DATA";
+  std::string output;         ///< h5parm
+  std::string apply_column;   ///< empty: gains are not applied
+  RuntimeOptions runtime;
+  std::string workflow_text, command_line;
+};
+
+}  // namespace fringeflow

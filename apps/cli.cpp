@@ -286,9 +286,13 @@ std::string plan_jobs(const std::vector<graphs::Job>& jobs, bool json) {
                             graphs::join(predict->ms));
     } else if (const auto* calibrate = std::get_if<CalibrateJob>(&job)) {
       if (json)
-        plans.push_back({{"stage", "calibrate"}, {"ms", calibrate->ms}, {"output", calibrate->output}, {"apply", calibrate->apply_column}});
+        plans.push_back({{"stage", "calibrate"},
+                         {"ms", calibrate->ms},
+                         {"output", calibrate->output},
+                         {"apply", calibrate->apply_column}});
       else
-        text += fmt::format("calibrate: {} on {} -> {}\n", calibrate->ms, calibrate->model, calibrate->output);
+        text +=
+            fmt::format("calibrate: {} on {} -> {}\n", calibrate->ms, calibrate->model, calibrate->output);
     }
   }
   if (!json) return text;

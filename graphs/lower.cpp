@@ -196,8 +196,9 @@ CalibrateJob calibrate_job(const Workflow& workflow, const Stage& stage) {
   CalibrateJob job;
   const std::vector<std::string> sets = measurement_sets(workflow, stage);
   if (sets.size() != 1) {
-    throw WorkflowError({{stage.place, fmt::format("'{}' ({}) takes one MeasurementSet, not {}: a gains file belongs to one",
-                                                   stage.id, stage.schema->name, sets.size())}});
+    throw WorkflowError(
+        {{stage.place, fmt::format("'{}' ({}) takes one MeasurementSet, not {}: a gains file belongs to one",
+                                   stage.id, stage.schema->name, sets.size())}});
   }
   job.ms = sets.front();
   job.model = values.text("model");

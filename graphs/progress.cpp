@@ -20,7 +20,8 @@ void on_signal(int signal) { stop_signal = signal; }
 
 struct RunWatch::Impl {
   std::atomic<bool> ended{false};
-  struct sigaction old_int {}, old_term {};
+  struct sigaction old_int {
+  }, old_term{};
   std::thread thread;
 };
 
@@ -42,9 +43,10 @@ RunWatch::RunWatch(runtime::Runtime& runtime, double predicted_s) : impl_(std::m
       // The cost model knows the whole run; its own account of what is done says how fast this run really is.
       const double accounted = runtime.predicted_done_s();
       const bool known = accounted > 0 && predicted_s > accounted;
-      const auto left = known ? fmt::format("about {:.0f} s left", (predicted_s - accounted) * seconds / accounted) : "";
-      fmt::print(stderr, "\r{} of {} tasks, {:.0f} tasks/s, {:.0f} s, {:<20}", done, submitted, static_cast<double>(done) / seconds, seconds,
-                 left);
+      const auto left =
+          known ? fmt::format("about {:.0f} s left", (predicted_s - accounted) * seconds / accounted) : "";
+      fmt::print(stderr, "\r{} of {} tasks, {:.0f} tasks/s, {:.0f} s, {:<20}", done, submitted,
+                 static_cast<double>(done) / seconds, seconds, left);
     }
     if (terminal) fmt::print(stderr, "\r{:78}\r", "");
   });

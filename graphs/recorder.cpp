@@ -54,7 +54,8 @@ GraphTotals totals(const Recorder& recorder, const runtime::CostModel& costs) {
     sum.work += codelet.work != nullptr ? codelet.work(recorded.task.arguments.get()) : 1;
     (codelet.role == runtime::Role::io ? result.io_s : result.compute_s) += seconds;
     double start = 0;
-    for (const auto before : recorded.predecessors) start = std::max(start, finish[static_cast<size_t>(before)]);
+    for (const auto before : recorded.predecessors)
+      start = std::max(start, finish[static_cast<size_t>(before)]);
     finish.push_back(start + seconds);
     result.critical_path_s = std::max(result.critical_path_s, finish.back());
   }
@@ -95,11 +96,14 @@ Condensed condense(const Recorder& recorder, const runtime::CostModel& costs, si
     if (fresh) result.nodes.push_back({label, task.codelet->colour, 0, 0, 0, 0, 0});
     auto& node = result.nodes[entry->second];
     ++node.tasks;
-    for (const auto& [data, access] : task.data) node.bytes += recorder.data()[static_cast<size_t>(data)].bytes;
+    for (const auto& [data, access] : task.data)
+      node.bytes += recorder.data()[static_cast<size_t>(data)].bytes;
     node.seconds += costs.seconds(*task.codelet, task.arguments.get(), runtime::Device::cpu);
-    node.flops += task.codelet->flops_per_work * (task.codelet->work != nullptr ? task.codelet->work(task.arguments.get()) : 1);
+    node.flops += task.codelet->flops_per_work *
+                  (task.codelet->work != nullptr ? task.codelet->work(task.arguments.get()) : 1);
     for (const auto before : recorded.predecessors)
-      if (node_of[static_cast<size_t>(before)] != entry->second) result.edges.emplace(node_of[static_cast<size_t>(before)], entry->second);
+      if (node_of[static_cast<size_t>(before)] != entry->second)
+        result.edges.emplace(node_of[static_cast<size_t>(before)], entry->second);
     node_of.push_back(entry->second);
   }
   return result;
@@ -107,23 +111,32 @@ Condensed condense(const Recorder& recorder, const runtime::CostModel& costs, si
 
 }  // namespace
 
-std::string dump(const Recorder& recorder, const runtime::CostModel& costs, const std::string& format, size_t most) {
+std::string dump(const Recorder& recorder, const runtime::CostModel& costs, const std::string& format,
+                 size_t most) {
   const auto graph = condense(recorder, costs, most);
   if (format == "json") {
     nlohmann::json json{{"nodes", nlohmann::json::array()}, {"edges", nlohmann::json::array()}};
     for (const auto& node : graph.nodes)
-      json["nodes"].push_back({{"label", node.label}, {"tasks", node.tasks}, {"bytes", node.bytes}, {"flops", node.flops}, {"seconds", node.seconds}, {"owner", node.owner}});
+      json["nodes"].push_back({{"label", node.label},
+                               {"tasks", node.tasks},
+                               {"bytes", node.bytes},
+                               {"flops", node.flops},
+                               {"seconds", node.seconds},
+                               {"owner", node.owner}});
     for (const auto& [from, to] : graph.edges) json["edges"].push_back({from, to});
     return json.dump(1) + "\n";
   }
   auto text = [](const Node& node) {
-    return fmt::format("{}{}\\n{:.1f} MB, {:.3g} s", node.label, node.tasks > 1 ? fmt::format(" x {}", node.tasks) : "",
+    return fmt::format("{}{}\\n{:.1f} MB, {:.3g} s", node.label,
+                       node.tasks > 1 ? fmt::format(" x {}", node.tasks) : "",
                        static_cast<double>(node.bytes) * 1e-6, node.seconds);
   };
   if (format == "dot") {
-    std::string out = "digraph tasks {\n  rankdir=LR; node [shape=box, style=filled, fontname=\"sans-serif\"];\n";
+    std::string out =
+        "digraph tasks {\n  rankdir=LR; node [shape=box, style=filled, fontname=\"sans-serif\"];\n";
     for (size_t i = 0; i < graph.nodes.size(); ++i)
-      out += fmt::format("  n{} [label=\"{}\", fillcolor=\"#{:06x}\"];\n", i, text(graph.nodes[i]), graph.nodes[i].colour);
+      out += fmt::format("  n{} [label=\"{}\", fillcolor=\"#{:06x}\"];\n", i, text(graph.nodes[i]),
+                         graph.nodes[i].colour);
     for (const auto& [from, to] : graph.edges) out += fmt::format("  n{} -> n{};\n", from, to);
     return out + "}\n";
   }

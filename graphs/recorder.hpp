@@ -47,6 +47,7 @@ struct GraphTotals {
 GraphTotals totals(const Recorder& recorder, const runtime::CostModel& costs);
 
 /// dot, mermaid or json; beyond `most` tasks, tasks of one codelet and cycle become one node. Throws UserError for another format.
-std::string dump(const Recorder& recorder, const runtime::CostModel& costs, const std::string& format, size_t most = 400);
+std::string dump(const Recorder& recorder, const runtime::CostModel& costs, const std::string& format,
+                 size_t most = 400);
 
 }  // namespace fringeflow::graphs

@@ -376,8 +376,10 @@ StageSchema calibrate_stage() {
       .name = "calibrate",
       .doc = "solves for the gains of a MeasurementSet's antennas against a model, and applies them",
       .details =
-          "StEFCal for gains that do not depend on direction, one solution per interval of TIME and block of channels. The gains are "
-          "written as h5parm. A solution that fails is flagged, never NaN: its weight is 0 and, with apply, its visibilities are flagged "
+          "StEFCal for gains that do not depend on direction, one solution per interval of TIME and block of "
+          "channels. The gains are "
+          "written as h5parm. A solution that fails is flagged, never NaN: its weight is 0 and, with apply, "
+          "its visibilities are flagged "
           "in FLAG and left as they were. Nothing is applied unless solutions were found.",
       .section = "",
       .inputs = {{"ms", PortType::measurement_set, "the MeasurementSet to calibrate", true, true}},
@@ -390,12 +392,14 @@ StageSchema calibrate_stage() {
            .example = "point:1Jy"},
           {.key = "solve",
            .kind = Kind::choice,
-           .doc = "free gains: one phase for both hands, a phase per hand, a complex gain per hand, or a Jones matrix",
+           .doc = "free gains: one phase for both hands, a phase per hand, a complex gain per hand, or a "
+                  "Jones matrix",
            .fallback = "diagonal",
            .choices = {"scalar-phase", "phase", "diagonal", "full"}},
           {.key = "interval",
            .kind = Kind::quantity,
-           .doc = "length of a solution in TIME, counted from its first value; 0s is one solution for all times",
+           .doc =
+               "length of a solution in TIME, counted from its first value; 0s is one solution for all times",
            .required = true,
            .dimension = Dimension::duration,
            .min = 0,
@@ -421,15 +425,19 @@ StageSchema calibrate_stage() {
            .required = true,
            .example = "gains.h5",
            .short_flag = "o"},
-          {.key = "apply", .kind = Kind::text, .doc = "column for the corrected data; without it gains are not applied", .example = "CORRECTED_DATA"},
+          {.key = "apply",
+           .kind = Kind::text,
+           .doc = "column for the corrected data; without it gains are not applied",
+           .example = "CORRECTED_DATA"},
       }};
 }
 
 }  // namespace
 
 const std::vector<StageSchema>& stages() {
-  static const std::vector<StageSchema> kStages{simulate_stage(), predict_stage(),    calibrate_stage(), read_stage(),
-                                                image_stage(),    deconvolve_stage(), write_stage()};
+  static const std::vector<StageSchema> kStages{simulate_stage(), predict_stage(), calibrate_stage(),
+                                                read_stage(),     image_stage(),   deconvolve_stage(),
+                                                write_stage()};
   return kStages;
 }
 

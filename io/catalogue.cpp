@@ -6,7 +6,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "codelets/common/constants.hpp"
+#include "io/constants.hpp"
 #include "io/error.hpp"
 #include "io/text_table.hpp"
 

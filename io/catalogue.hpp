@@ -10,10 +10,10 @@
 #include <string>
 #include <vector>
 
-#include "codelets/common/view.hpp"
 #include "io/atomic_file.hpp"
 #include "io/coordinates.hpp"
 #include "io/fits_image.hpp"
+#include "io/view.hpp"
 
 namespace fringeflow::io {
 

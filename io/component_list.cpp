@@ -5,8 +5,8 @@
 #include <cmath>
 #include <map>
 
-#include "codelets/common/constants.hpp"
 #include "io/catalogue.hpp"
+#include "io/constants.hpp"
 #include "io/error.hpp"
 #include "io/text_table.hpp"
 

@@ -9,7 +9,7 @@
 #include <cmath>
 #include <vector>
 
-#include "codelets/common/constants.hpp"
+#include "io/constants.hpp"
 
 namespace fringeflow::io {
 namespace {

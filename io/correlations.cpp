@@ -10,7 +10,7 @@
 #include <cmath>
 #include <map>
 
-#include "codelets/common/constants.hpp"
+#include "io/constants.hpp"
 
 namespace fringeflow::io {
 
@@ -41,7 +41,8 @@ struct CorrelationAccess::Impl {
 
   std::string name() const { return detail::in_quotes(info.path); }
   std::string rows_of(const std::string& column, const ChunkSpec& chunk) const {
-    return fmt::format("{}: column {}, rows {} to {}", name(), column, chunk.row_ranges.front().first, chunk.row_ranges.back().second - 1);
+    return fmt::format("{}: column {}, rows {} to {}", name(), column, chunk.row_ranges.front().first,
+                       chunk.row_ranges.back().second - 1);
   }
   void attach();
   template <class T>
@@ -51,8 +52,10 @@ struct CorrelationAccess::Impl {
 void CorrelationAccess::Impl::attach() {
   const auto& description = table.tableDesc();
   const bool exists = description.isColumn(selection.column);
-  if (!exists || !description.columnDesc(selection.column).isArray() || description.columnDesc(selection.column).dataType() != casacore::TpComplex)
-    throw UserError(fmt::format("{}: {} {}; it has {}", name(), exists ? "no visibilities are in the column" : "there is no column",
+  if (!exists || !description.columnDesc(selection.column).isArray() ||
+      description.columnDesc(selection.column).dataType() != casacore::TpComplex)
+    throw UserError(fmt::format("{}: {} {}; it has {}", name(),
+                                exists ? "no visibilities are in the column" : "there is no column",
                                 selection.column, detail::data_columns(table)));
   translated(name() + " cannot be read", [&] {
     for (const char* column : {"UVW", "FLAG"}) detail::check_column_size(table, column, info.path);
@@ -72,11 +75,13 @@ void CorrelationAccess::Impl::attach() {
     detail::check_column_size(table, info.weight_spectrum ? "WEIGHT_SPECTRUM" : "WEIGHT", info.path);
     if (output.empty()) return;
     corrected.attach(table, output);
-    if (!casacore::TableColumn(table, "FLAG").isWritable()) throw UserError(name() + ": column FLAG cannot be written");
+    if (!casacore::TableColumn(table, "FLAG").isWritable())
+      throw UserError(name() + ": column FLAG cannot be written");
   });
 }
 
-CorrelationAccess::CorrelationAccess(const std::string& path, CorrelationSelection selection, const std::string& output)
+CorrelationAccess::CorrelationAccess(const std::string& path, CorrelationSelection selection,
+                                     const std::string& output)
     : impl_(std::make_unique<Impl>()) {
   detail::quieten_casacore();
   Impl& m = *impl_;
@@ -88,7 +93,8 @@ CorrelationAccess::CorrelationAccess(const std::string& path, CorrelationSelecti
   m.mutex = detail::table_mutex(m.info.path);
   if (!output.empty()) {
     // What can be wrong with the input is found before a column is made.
-    if (output == m.selection.column) throw UserError(fmt::format("{}: column {} cannot be read and written at once", m.name(), output));
+    if (output == m.selection.column)
+      throw UserError(fmt::format("{}: column {} cannot be read and written at once", m.name(), output));
     { const CorrelationAccess probe(path, m.selection, ""); }
     const ColumnWriter creator(path, output);  // makes the column and sees to it that it can be written
   }
@@ -132,7 +138,9 @@ CorrelationAccess::~CorrelationAccess() {
 const MeasurementSetInfo& CorrelationAccess::info() const { return impl_->info; }
 const std::vector<double>& CorrelationAccess::interval_times_s() const { return impl_->times_s; }
 const std::vector<int>& CorrelationAccess::correlations(int window) const {
-  return impl_->sub.data_descriptions[static_cast<size_t>(impl_->info.windows[static_cast<size_t>(window)].data_desc_id)].correlations;
+  return impl_->sub
+      .data_descriptions[static_cast<size_t>(impl_->info.windows[static_cast<size_t>(window)].data_desc_id)]
+      .correlations;
 }
 
 std::vector<IntervalRows> CorrelationAccess::divide(double interval_s, int64_t target_visibilities) {
@@ -141,7 +149,8 @@ std::vector<IntervalRows> CorrelationAccess::divide(double interval_s, int64_t t
   casacore::ScalarColumn<casacore::Int> data_desc, field;
   casacore::ScalarColumn<casacore::Double> time, integration;
   std::vector<double> times(static_cast<size_t>(m.info.rows));
-  std::vector<casacore::Int> ids(times.size()), fields(times.size()), first(times.size()), second(times.size());
+  std::vector<casacore::Int> ids(times.size()), fields(times.size()), first(times.size()),
+      second(times.size());
   double integration_s = 0;
   translated(m.name() + " cannot be read", [&] {
     data_desc.attach(m.table, "DATA_DESC_ID");
@@ -163,11 +172,15 @@ std::vector<IntervalRows> CorrelationAccess::divide(double interval_s, int64_t t
   const auto antennas = static_cast<int>(m.info.antennas.size());
   for (int64_t row = 0; row < m.info.rows; ++row) {
     const auto i = static_cast<size_t>(row);
-    if (ids[i] < 0 || ids[i] >= static_cast<int>(m.info.windows.size()) || fields[i] < 0 || fields[i] >= static_cast<int>(m.sub.fields.size()))
-      throw RunError(fmt::format("{}: row {}: DATA_DESC_ID {} or FIELD_ID {} is not in its subtable", m.name(), row, ids[i], fields[i]));
+    if (ids[i] < 0 || ids[i] >= static_cast<int>(m.info.windows.size()) || fields[i] < 0 ||
+        fields[i] >= static_cast<int>(m.sub.fields.size()))
+      throw RunError(fmt::format("{}: row {}: DATA_DESC_ID {} or FIELD_ID {} is not in its subtable",
+                                 m.name(), row, ids[i], fields[i]));
     if (std::min(first[i], second[i]) < 0 || std::max(first[i], second[i]) >= antennas)
-      throw RunError(fmt::format("{}: row {}: ANTENNA1 {} or ANTENNA2 {} is not in the subtable ANTENNA", m.name(), row, first[i], second[i]));
-    if (!std::isfinite(times[i])) throw RunError(fmt::format("{}: row {}: TIME is not a finite number", m.name(), row));
+      throw RunError(fmt::format("{}: row {}: ANTENNA1 {} or ANTENNA2 {} is not in the subtable ANTENNA",
+                                 m.name(), row, first[i], second[i]));
+    if (!std::isfinite(times[i]))
+      throw RunError(fmt::format("{}: row {}: TIME is not a finite number", m.name(), row));
   }
   const auto [earliest, latest] = std::minmax_element(times.begin(), times.end());
   const double begin_s = *earliest, span_s = *latest - *earliest;
@@ -176,22 +189,25 @@ std::vector<IntervalRows> CorrelationAccess::divide(double interval_s, int64_t t
   if (!(integration_s > 0) || !std::isfinite(integration_s)) integration_s = 0;
   // A little slack: integrations are seldom as long as people say.
   if (interval_s > span_s + 2 * integration_s && integration_s > 0)
-    throw UserError(fmt::format("interval: {:g} s is longer than the data of {}, which last {:g} s; 0s is one solution for all times",
-                                interval_s, m.name(), span_s + integration_s));
+    throw UserError(fmt::format(
+        "interval: {:g} s is longer than the data of {}, which last {:g} s; 0s is one solution for all times",
+        interval_s, m.name(), span_s + integration_s));
 
   std::map<std::pair<int64_t, int>, IntervalRows> units;
   std::map<int64_t, std::pair<double, double>> ends;
   for (int64_t row = 0; row < m.info.rows; ++row) {
     const auto i = static_cast<size_t>(row);
     // Times are stored with rounding errors: a thousandth of an interval does not tip a row out of its bin.
-    const int64_t interval = interval_s > 0 ? static_cast<int64_t>(std::floor((times[i] - begin_s) / interval_s + 1e-3)) : 0;
+    const int64_t interval =
+        interval_s > 0 ? static_cast<int64_t>(std::floor((times[i] - begin_s) / interval_s + 1e-3)) : 0;
     const auto [at, fresh] = ends.try_emplace(interval, times[i], times[i]);
     at->second.first = std::min(at->second.first, times[i]);
     at->second.second = std::max(at->second.second, times[i]);
     IntervalRows& unit = units[{interval, ids[i]}];
     unit.window = ids[i];
     const int64_t channels = m.info.windows[static_cast<size_t>(ids[i])].channel_end;
-    if (unit.chunks.empty() || unit.chunks.back().field != fields[i] || (unit.chunks.back().rows + 1) * channels > target_visibilities) {
+    if (unit.chunks.empty() || unit.chunks.back().field != fields[i] ||
+        (unit.chunks.back().rows + 1) * channels > target_visibilities) {
       ChunkSpec chunk;
       chunk.window = chunk.data_desc_id = ids[i];
       chunk.field = fields[i];
@@ -232,20 +248,32 @@ void CorrelationAccess::read(const ChunkSpec& chunk, CorrelationBuffers& out) {
   const auto flagged_rows = std::make_unique<bool[]>(static_cast<size_t>(chunk.rows));
   std::vector<float> weights(static_cast<size_t>(chunk.rows * (m.info.weight_spectrum ? cell : step)));
   std::vector<casacore::Int> antenna(static_cast<size_t>(chunk.rows));
-  const auto get = [&](const std::string& column, auto&& body) { translated(m.rows_of(column, chunk), body); };
-  get(m.selection.column, [&] { detail::get_arrays(m.data, chunk.row_ranges, shape, nullptr, out.vis.data()); });
+  const auto get = [&](const std::string& column, auto&& body) {
+    translated(m.rows_of(column, chunk), body);
+  };
+  get(m.selection.column,
+      [&] { detail::get_arrays(m.data, chunk.row_ranges, shape, nullptr, out.vis.data()); });
   get("FLAG", [&] { detail::get_arrays(m.flag, chunk.row_ranges, shape, nullptr, flags.get()); });
   get(m.info.weight_spectrum ? "WEIGHT_SPECTRUM" : "WEIGHT", [&] {
-    detail::get_arrays(m.weight, chunk.row_ranges, m.info.weight_spectrum ? shape : casacore::IPosition(1, step), nullptr, weights.data());
+    detail::get_arrays(m.weight, chunk.row_ranges,
+                       m.info.weight_spectrum ? shape : casacore::IPosition(1, step), nullptr,
+                       weights.data());
   });
-  get("UVW", [&] { detail::get_arrays(m.uvw, chunk.row_ranges, casacore::IPosition(1, 3), nullptr, out.uvw_m.data()); });
-  if (m.has_flag_row) get("FLAG_ROW", [&] { detail::get_scalars(m.flag_row, chunk.row_ranges, flagged_rows.get()); });
+  get("UVW", [&] {
+    detail::get_arrays(m.uvw, chunk.row_ranges, casacore::IPosition(1, 3), nullptr, out.uvw_m.data());
+  });
+  if (m.has_flag_row)
+    get("FLAG_ROW", [&] { detail::get_scalars(m.flag_row, chunk.row_ranges, flagged_rows.get()); });
   for (int side = 0; side < 2; ++side) {
-    get(side == 0 ? "ANTENNA1" : "ANTENNA2", [&] { detail::get_scalars(side == 0 ? m.antenna1 : m.antenna2, chunk.row_ranges, antenna.data()); });
-    for (int64_t row = 0; row < chunk.rows; ++row) out.antennas(row, side) = antenna[static_cast<size_t>(row)];
+    get(side == 0 ? "ANTENNA1" : "ANTENNA2",
+        [&] { detail::get_scalars(side == 0 ? m.antenna1 : m.antenna2, chunk.row_ranges, antenna.data()); });
+    for (int64_t row = 0; row < chunk.rows; ++row)
+      out.antennas(row, side) = antenna[static_cast<size_t>(row)];
   }
   const Range &metres = m.selection.uv_m, &lambda = m.selection.uv_lambda;
-  const auto inside = [](const Range& range, double x) { return !(range.begin && x < *range.begin) && !(range.end && x > *range.end); };
+  const auto inside = [](const Range& range, double x) {
+    return !(range.begin && x < *range.begin) && !(range.end && x > *range.end);
+  };
   for (int64_t row = 0; row < chunk.rows; ++row) {
     double* uvw = &out.uvw_m(row, 0);
     bool counts = !flagged_rows[static_cast<size_t>(row)] && out.antennas(row, 0) != out.antennas(row, 1);
@@ -256,7 +284,8 @@ void CorrelationAccess::read(const ChunkSpec& chunk, CorrelationBuffers& out) {
     const double length = std::hypot(uvw[0], uvw[1]);
     counts = counts && inside(metres, length);
     for (int64_t channel = 0; channel < channels; ++channel) {
-      const bool used = counts && inside(lambda, length * window.freq_hz[static_cast<size_t>(channel)] / kSpeedOfLight_m_s);
+      const bool used =
+          counts && inside(lambda, length * window.freq_hz[static_cast<size_t>(channel)] / kSpeedOfLight_m_s);
       for (int64_t c = 0; c < step; ++c) {
         const int64_t at = (row * channels + channel) * step + c;
         const float w = weights[static_cast<size_t>(m.info.weight_spectrum ? at : row * step + c)];
@@ -270,24 +299,29 @@ void CorrelationAccess::read(const ChunkSpec& chunk, CorrelationBuffers& out) {
 
 template <class T>
 void CorrelationAccess::Impl::put(casacore::ArrayColumn<T>& column, const ChunkSpec& chunk, const T* values) {
-  const int64_t step = info.windows[static_cast<size_t>(chunk.window)].correlations, cell = step * chunk.channels;
+  const int64_t step = info.windows[static_cast<size_t>(chunk.window)].correlations,
+                cell = step * chunk.channels;
   int64_t at = 0;
   for (const auto& [begin, end] : chunk.row_ranges) {
-    const casacore::Array<T> part(casacore::IPosition(3, step, chunk.channels, end - begin), const_cast<T*>(values + at * cell), casacore::SHARE);
+    const casacore::Array<T> part(casacore::IPosition(3, step, chunk.channels, end - begin),
+                                  const_cast<T*>(values + at * cell), casacore::SHARE);
     column.putColumnRange(detail::row_slicer({begin, end}), part);
     at += end - begin;
   }
 }
 
-void CorrelationAccess::write(const ChunkSpec& chunk, View<const std::complex<float>, 3> vis, View<const uint8_t, 3> flag, bool flags_changed) {
+void CorrelationAccess::write(const ChunkSpec& chunk, View<const std::complex<float>, 3> vis,
+                              View<const uint8_t, 3> flag, bool flags_changed) {
   Impl& m = *impl_;
   const std::lock_guard lock(*m.mutex);
   try {
-    translated(m.rows_of(m.output, chunk) + " cannot be written", [&] { m.put<casacore::Complex>(m.corrected, chunk, vis.data()); });
+    translated(m.rows_of(m.output, chunk) + " cannot be written",
+               [&] { m.put<casacore::Complex>(m.corrected, chunk, vis.data()); });
     if (!flags_changed) return;
     const auto flags = std::make_unique<bool[]>(static_cast<size_t>(flag.size()));
     for (int64_t i = 0; i < flag.size(); ++i) flags[static_cast<size_t>(i)] = flag.data()[i] != 0;
-    translated(m.rows_of("FLAG", chunk) + " cannot be written", [&] { m.put<casacore::Bool>(m.flag, chunk, flags.get()); });
+    translated(m.rows_of("FLAG", chunk) + " cannot be written",
+               [&] { m.put<casacore::Bool>(m.flag, chunk, flags.get()); });
   } catch (...) {
     m.failed = true;
     throw;

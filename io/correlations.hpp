@@ -7,8 +7,8 @@
 #include <string>
 #include <vector>
 
-#include "codelets/common/view.hpp"
 #include "io/measurement_set.hpp"
+#include "io/view.hpp"
 
 namespace fringeflow::io {
 
@@ -24,8 +24,9 @@ struct CorrelationBuffers {
   View<double, 2> uvw_m;             ///< [row][3]; 0 where it is not finite
   View<int32_t, 2> antennas;         ///< [row][2]
   View<std::complex<float>, 3> vis;  ///< [row][channel][correlation], as stored
-  View<float, 3> weight;             ///< the same extents; 0 for flagged samples, autocorrelations and those outside the uv range
-  View<uint8_t, 3> flag;             ///< the same extents; FLAG as stored, without FLAG_ROW
+  View<float, 3>
+      weight;  ///< the same extents; 0 for flagged samples, autocorrelations and those outside the uv range
+  View<uint8_t, 3> flag;  ///< the same extents; FLAG as stored, without FLAG_ROW
 };
 
 /// Which visibilities count.
@@ -58,7 +59,8 @@ class CorrelationAccess {
 
   void read(const ChunkSpec& chunk, CorrelationBuffers& out);
   /// Writes the output column, and FLAG if `flags_changed`. Extents as in CorrelationBuffers.
-  void write(const ChunkSpec& chunk, View<const std::complex<float>, 3> vis, View<const uint8_t, 3> flag, bool flags_changed);
+  void write(const ChunkSpec& chunk, View<const std::complex<float>, 3> vis, View<const uint8_t, 3> flag,
+             bool flags_changed);
   /// Writes casacore's caches to the disk. Throws RunError.
   void flush();
 

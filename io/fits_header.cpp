@@ -5,7 +5,7 @@
 #include <cmath>
 #include <string_view>
 
-#include "codelets/common/constants.hpp"
+#include "io/constants.hpp"
 #include "io/error.hpp"
 #include "io/fits_image.hpp"
 

@@ -18,7 +18,7 @@
 #include <string_view>
 #include <system_error>
 
-#include "codelets/common/constants.hpp"
+#include "io/constants.hpp"
 #include "io/error.hpp"
 
 namespace fringeflow::io {

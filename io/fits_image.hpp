@@ -9,9 +9,9 @@
 #include <variant>
 #include <vector>
 
-#include "codelets/common/view.hpp"
 #include "io/atomic_file.hpp"
 #include "io/coordinates.hpp"
+#include "io/view.hpp"
 
 namespace fringeflow::io {
 

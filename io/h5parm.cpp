@@ -65,9 +65,12 @@ void text_attribute(hid_t object, const char* name, const std::string& value) {
   check(H5Awrite(attribute, type, value.c_str()), name);
 }
 
-void dataset(hid_t group, const char* name, hid_t type, const std::vector<hsize_t>& extents, const void* values, const std::string& axes = {}) {
-  const Handle space(H5Screate_simple(static_cast<int>(extents.size()), extents.data(), nullptr), H5Sclose, name);
-  const Handle data(H5Dcreate2(group, name, type, space, H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT), H5Dclose, name);
+void dataset(hid_t group, const char* name, hid_t type, const std::vector<hsize_t>& extents,
+             const void* values, const std::string& axes = {}) {
+  const Handle space(H5Screate_simple(static_cast<int>(extents.size()), extents.data(), nullptr), H5Sclose,
+                     name);
+  const Handle data(H5Dcreate2(group, name, type, space, H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT), H5Dclose,
+                    name);
   check(H5Dwrite(data, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, values), name);
   if (!axes.empty()) text_attribute(data, "AXES", axes);
 }
@@ -76,17 +79,19 @@ void text_dataset(hid_t group, const char* name, const std::vector<std::string>&
   size_t length = least;
   for (const auto& value : values) length = std::max(length, value.size());
   std::string packed(values.size() * length, '\0');
-  for (size_t i = 0; i < values.size(); ++i) std::memcpy(packed.data() + i * length, values[i].data(), values[i].size());
+  for (size_t i = 0; i < values.size(); ++i)
+    std::memcpy(packed.data() + i * length, values[i].data(), values[i].size());
   dataset(group, name, text_type(length), {values.size()}, packed.data());
 }
 
 /// A table of names with a few floats each: antenna (name, position) and source (name, dir).
-void named_table(hid_t group, const char* name, const char* numbers, size_t name_length, const std::vector<std::string>& names,
-                 const std::vector<std::vector<float>>& values) {
+void named_table(hid_t group, const char* name, const char* numbers, size_t name_length,
+                 const std::vector<std::string>& names, const std::vector<std::vector<float>>& values) {
   for (const auto& one : names) name_length = std::max(name_length, one.size());
   const size_t count = values.front().size(), row = name_length + 4 * count;
   const hsize_t extent = count;
-  const Handle text = text_type(name_length), array(H5Tarray_create2(H5T_IEEE_F32LE, 1, &extent), H5Tclose, name);
+  const Handle text = text_type(name_length),
+               array(H5Tarray_create2(H5T_IEEE_F32LE, 1, &extent), H5Tclose, name);
   const Handle type(H5Tcreate(H5T_COMPOUND, row), H5Tclose, name);
   check(H5Tinsert(type, "name", 0, text), name);
   check(H5Tinsert(type, numbers, name_length, array), name);
@@ -98,9 +103,12 @@ void named_table(hid_t group, const char* name, const char* numbers, size_t name
   dataset(group, name, type, {names.size()}, packed.data());
 }
 
-Handle group_in(hid_t parent, const char* name) { return {H5Gcreate2(parent, name, H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT), H5Gclose, name}; }
+Handle group_in(hid_t parent, const char* name) {
+  return {H5Gcreate2(parent, name, H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT), H5Gclose, name};
+}
 
-void solution_table(hid_t set, const char* name, const char* title, const GainTable& table, const std::vector<double>& values) {
+void solution_table(hid_t set, const char* name, const char* title, const GainTable& table,
+                    const std::vector<double>& values) {
   const Handle group = group_in(set, name);
   text_attribute(group, "CLASS", "GROUP");
   text_attribute(group, "VERSION", "1.0");
@@ -137,10 +145,13 @@ std::string image_of(const GainTable& table) {
     std::vector<std::vector<float>> positions;
     for (const auto& antenna : table.antennas) {
       names.push_back(antenna.name);
-      positions.push_back({static_cast<float>(antenna.position_m[0]), static_cast<float>(antenna.position_m[1]), static_cast<float>(antenna.position_m[2])});
+      positions.push_back({static_cast<float>(antenna.position_m[0]),
+                           static_cast<float>(antenna.position_m[1]),
+                           static_cast<float>(antenna.position_m[2])});
     }
     named_table(set, "antenna", "position", 16, names, positions);
-    named_table(set, "source", "dir", 128, {"POINTING"}, {{static_cast<float>(table.centre.ra_rad), static_cast<float>(table.centre.dec_rad)}});
+    named_table(set, "source", "dir", 128, {"POINTING"},
+                {{static_cast<float>(table.centre.ra_rad), static_cast<float>(table.centre.dec_rad)}});
     std::vector<double> values(table.gains.size());
     if (table.amplitudes) {
       for (size_t i = 0; i < values.size(); ++i) values[i] = table.valid[i] ? std::abs(table.gains[i]) : 1;
@@ -170,13 +181,17 @@ int64_t count_of(const std::vector<hsize_t>& extents) {
   return count;
 }
 
-Handle open_dataset(hid_t group, const std::string& name) { return {H5Dopen2(group, name.c_str(), H5P_DEFAULT), H5Dclose, "it has no dataset " + name}; }
+Handle open_dataset(hid_t group, const std::string& name) {
+  return {H5Dopen2(group, name.c_str(), H5P_DEFAULT), H5Dclose, "it has no dataset " + name};
+}
 
-std::vector<double> read_numbers(hid_t group, const std::string& name, std::vector<hsize_t>* extents = nullptr) {
+std::vector<double> read_numbers(hid_t group, const std::string& name,
+                                 std::vector<hsize_t>* extents = nullptr) {
   const Handle data = open_dataset(group, name);
   const auto shape = extents_of(data);
   std::vector<double> values(static_cast<size_t>(count_of(shape)));
-  check(H5Dread(data, H5T_NATIVE_DOUBLE, H5S_ALL, H5S_ALL, H5P_DEFAULT, values.data()), name + " does not hold numbers");
+  check(H5Dread(data, H5T_NATIVE_DOUBLE, H5S_ALL, H5S_ALL, H5P_DEFAULT, values.data()),
+        name + " does not hold numbers");
   if (extents) *extents = shape;
   return values;
 }
@@ -185,12 +200,14 @@ std::string unpadded(const char* text, size_t length) { return {text, strnlen(te
 
 std::vector<std::string> read_texts(hid_t group, const std::string& name) {
   const Handle data = open_dataset(group, name), type(H5Dget_type(data), H5Tclose, name);
-  if (H5Tget_class(type) != H5T_STRING || H5Tis_variable_str(type) > 0) throw RunError("HDF5: " + name + " does not hold texts of fixed length");
+  if (H5Tget_class(type) != H5T_STRING || H5Tis_variable_str(type) > 0)
+    throw RunError("HDF5: " + name + " does not hold texts of fixed length");
   const size_t length = H5Tget_size(type);
   std::string packed(static_cast<size_t>(count_of(extents_of(data))) * length, '\0');
   check(H5Dread(data, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, packed.data()), name);
   std::vector<std::string> values;
-  for (size_t at = 0; at < packed.size(); at += length) values.push_back(unpadded(packed.data() + at, length));
+  for (size_t at = 0; at < packed.size(); at += length)
+    values.push_back(unpadded(packed.data() + at, length));
   return values;
 }
 
@@ -230,9 +247,11 @@ Solutions read_solutions(hid_t set, const std::string& name) {
   const Handle group(H5Gopen2(set, name.c_str(), H5P_DEFAULT), H5Gclose, "it has no table " + name);
   const auto axes = read_axes(group);
   std::vector<hsize_t> extents, weight_extents;
-  const auto value = read_numbers(group, "val", &extents), weight = read_numbers(group, "weight", &weight_extents);
+  const auto value = read_numbers(group, "val", &extents),
+             weight = read_numbers(group, "weight", &weight_extents);
   if (axes.size() != extents.size() || extents != weight_extents)
-    throw RunError(fmt::format("HDF5: {}: val, its weight and its AXES have different numbers of axes", name));
+    throw RunError(
+        fmt::format("HDF5: {}: val, its weight and its AXES have different numbers of axes", name));
   Solutions out;
   out.ant = read_texts(group, "ant");
   std::map<std::string, std::pair<int64_t, int64_t>> along;  // extent and stride
@@ -243,7 +262,9 @@ Solutions read_solutions(hid_t set, const std::string& name) {
   }
   for (const auto& [axis, size] : along) {
     const bool known = axis == "time" || axis == "freq" || axis == "ant" || axis == "pol" || axis == "dir";
-    if (!known || (axis == "dir" && size.first != 1)) throw RunError(fmt::format("HDF5: {}: axis {} of {} entries is not understood", name, axis, size.first));
+    if (!known || (axis == "dir" && size.first != 1))
+      throw RunError(
+          fmt::format("HDF5: {}: axis {} of {} entries is not understood", name, axis, size.first));
   }
   if (along.count("time")) out.time = read_numbers(group, "time");
   if (along.count("freq")) out.freq = read_numbers(group, "freq");
@@ -252,10 +273,12 @@ Solutions read_solutions(hid_t set, const std::string& name) {
     const auto found = along.find(key);
     if (found == along.end()) return std::pair<int64_t, int64_t>{1, 0};
     if (found->second.first != static_cast<int64_t>(have))
-      throw RunError(fmt::format("HDF5: {}: axis {} has {} entries, val has {}", name, key, have, found->second.first));
+      throw RunError(
+          fmt::format("HDF5: {}: axis {} has {} entries, val has {}", name, key, have, found->second.first));
     return found->second;
   };
-  const auto t = axis("time", out.time.size()), f = axis("freq", out.freq.size()), a = axis("ant", out.ant.size()), p = axis("pol", out.pol.size());
+  const auto t = axis("time", out.time.size()), f = axis("freq", out.freq.size()),
+             a = axis("ant", out.ant.size()), p = axis("pol", out.pol.size());
   for (int64_t i = 0; i < t.first; ++i)
     for (int64_t j = 0; j < f.first; ++j)
       for (int64_t k = 0; k < a.first; ++k)
@@ -292,7 +315,8 @@ GainTable read_h5parm(const std::string& path) {
     table.amplitudes = H5Lexists(set, "amplitude000", H5P_DEFAULT) > 0;
     Solutions amplitude;
     if (table.amplitudes) amplitude = read_solutions(set, "amplitude000");
-    if (table.amplitudes && (amplitude.time != phase.time || amplitude.freq != phase.freq || amplitude.ant != phase.ant || amplitude.pol != phase.pol))
+    if (table.amplitudes && (amplitude.time != phase.time || amplitude.freq != phase.freq ||
+                             amplitude.ant != phase.ant || amplitude.pol != phase.pol))
       throw RunError("HDF5: amplitude000 and phase000 have different axes");
     table.times_s = phase.time;
     table.freq_hz = phase.freq;
@@ -304,7 +328,8 @@ GainTable read_h5parm(const std::string& path) {
     for (size_t i = 0; i < phase.value.size(); ++i) {
       const double size = table.amplitudes ? amplitude.value[i] : 1;
       // LoSoTo marks flagged solutions by NaN as well.
-      const bool valid = phase.weight[i] > 0 && (!table.amplitudes || amplitude.weight[i] > 0) && std::isfinite(size) && std::isfinite(phase.value[i]);
+      const bool valid = phase.weight[i] > 0 && (!table.amplitudes || amplitude.weight[i] > 0) &&
+                         std::isfinite(size) && std::isfinite(phase.value[i]);
       table.gains.push_back(valid ? std::polar(size, phase.value[i]) : 1.);
       table.valid.push_back(valid);
     }

@@ -17,14 +17,17 @@ struct GainTable {
   std::vector<double> times_s;  ///< middle of each interval, MJD UTC seconds
   std::vector<double> freq_hz;  ///< middle of each block of channels
   std::vector<Antenna> antennas;
-  std::vector<std::string> polarisations;  ///< "XX", "YY", …; empty: one gain for both hands, without an axis pol
-  bool amplitudes = true;                  ///< else phases alone: amplitudes are 1
+  std::vector<std::string>
+      polarisations;       ///< "XX", "YY", …; empty: one gain for both hands, without an axis pol
+  bool amplitudes = true;  ///< else phases alone: amplitudes are 1
   std::vector<std::complex<double>> gains;  ///< [time][freq][antenna][polarisation]
   std::vector<uint8_t> valid;               ///< the same extents
   Direction centre;                         ///< of the one entry of the table of sources
 
   int64_t pols() const { return polarisations.empty() ? 1 : static_cast<int64_t>(polarisations.size()); }
-  int64_t size() const { return static_cast<int64_t>(times_s.size() * freq_hz.size() * antennas.size()) * pols(); }
+  int64_t size() const {
+    return static_cast<int64_t>(times_s.size() * freq_hz.size() * antennas.size()) * pols();
+  }
 };
 
 /// Writes the file, whole or not at all. A flagged gain is written as 1 with weight 0. Throws RunError naming the path.

@@ -8,7 +8,7 @@
 #include <filesystem>
 #include <fstream>
 
-#include "codelets/common/constants.hpp"
+#include "io/constants.hpp"
 #include "io/error.hpp"
 
 namespace fringeflow::io {

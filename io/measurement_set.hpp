@@ -13,8 +13,8 @@
 #include <utility>
 #include <vector>
 
-#include "codelets/common/view.hpp"
 #include "io/options.hpp"
+#include "io/view.hpp"
 
 namespace fringeflow::io {
 

@@ -6,7 +6,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "codelets/common/constants.hpp"
+#include "io/constants.hpp"
 #include "io/measurement_set_impl.hpp"
 
 namespace fringeflow::io {

@@ -10,7 +10,7 @@
 #include <string>
 #include <vector>
 
-#include "codelets/common/view.hpp"
+#include "io/view.hpp"
 
 namespace fringeflow::io {
 

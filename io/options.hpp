@@ -22,12 +22,14 @@ struct Range {
 
 /// Which rows, channels and column of the MeasurementSets count.
 struct Selection {
-  std::string column = "auto";        ///< CORRECTED_DATA when it exists, else DATA
-  std::vector<int> fields;            ///< FIELD_IDs; empty: the first one that has rows when all share one centre, else an error
-  std::vector<int> spws;              ///< SPECTRAL_WINDOW_IDs; empty: all
-  std::optional<int64_t> channel_begin, channel_end;  ///< inclusive range of channels of every spectral window
-  Range time_s;                       ///< seconds, MJD UTC (TIME's scale)
-  Range uv_m, uv_lambda;              ///< limits on sqrt(u^2+v^2)
+  std::string column = "auto";  ///< CORRECTED_DATA when it exists, else DATA
+  std::vector<int>
+      fields;  ///< FIELD_IDs; empty: the first one that has rows when all share one centre, else an error
+  std::vector<int> spws;  ///< SPECTRAL_WINDOW_IDs; empty: all
+  std::optional<int64_t> channel_begin,
+      channel_end;        ///< inclusive range of channels of every spectral window
+  Range time_s;           ///< seconds, MJD UTC (TIME's scale)
+  Range uv_m, uv_lambda;  ///< limits on sqrt(u^2+v^2)
 };
 
 enum class WeightingScheme { natural, uniform, briggs };
@@ -37,14 +39,14 @@ struct ImageOptions {
   double cell_rad = 0;
   WeightingScheme weighting = WeightingScheme::briggs;
   double robust = 0;
-  double taper_rad = 0;               ///< FWHM of a Gaussian taper in the image, 0: none
+  double taper_rad = 0;  ///< FWHM of a Gaussian taper in the image, 0: none
   double accuracy = 1e-4;
-  std::string stokes = "I";           ///< a subset of IQUV in that order
+  std::string stokes = "I";  ///< a subset of IQUV in that order
   int64_t channels_out = 1;
-  std::optional<Direction> centre;    ///< another phase centre than the data's
-  int facets = 0;                     ///< per side, 0: chosen
+  std::optional<Direction> centre;  ///< another phase centre than the data's
+  int facets = 0;                   ///< per side, 0: chosen
   bool divide_by_n = false;
-  bool psf = true;                    ///< also make the point spread function
+  bool psf = true;  ///< also make the point spread function
 };
 
 enum class CleanAlgorithm { hogbom, clark, multiscale };
@@ -52,9 +54,9 @@ enum class ThresholdKind { none, jansky, sigma };
 
 struct DeconvolveOptions {
   CleanAlgorithm algorithm = CleanAlgorithm::clark;
-  int64_t iterations = 0;             ///< 0: dirty image and PSF only
+  int64_t iterations = 0;  ///< 0: dirty image and PSF only
   ThresholdKind threshold_kind = ThresholdKind::none;
-  double threshold = 0;               ///< Jy/beam or sigmas
+  double threshold = 0;  ///< Jy/beam or sigmas
   double gain = 0.1, major_gain = 0.8;
   int64_t major_cycles = 20;
   double auto_mask_sigma = 0;         ///< 0: none
@@ -86,7 +88,7 @@ struct ImagingJob {
   DeconvolveOptions deconvolve;
   WriteOptions write;
   RuntimeOptions runtime;
-  std::string workflow_text;          ///< resolved long form, for HISTORY and the run directory
+  std::string workflow_text;  ///< resolved long form, for HISTORY and the run directory
   std::string command_line;
 };
 

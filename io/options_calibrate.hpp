@@ -22,8 +22,8 @@ struct CalibrateJob {
   int64_t channels_per_solution = 0;  ///< 0: all channels of a spectral window
   Range uv_m, uv_lambda;              ///< limits on sqrt(u^2+v^2) of the visibilities that are fitted
   std::string column = "DATA";
-  std::string output;         ///< h5parm
-  std::string apply_column;   ///< empty: gains are not applied
+  std::string output;        ///< h5parm
+  std::string apply_column;  ///< empty: gains are not applied
   RuntimeOptions runtime;
   std::string workflow_text, command_line;
 };

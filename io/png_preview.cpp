@@ -10,7 +10,7 @@
 #include <string_view>
 #include <utility>
 
-#include "codelets/common/constants.hpp"
+#include "io/constants.hpp"
 #include "io/error.hpp"
 
 namespace fringeflow::io {

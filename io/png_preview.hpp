@@ -8,8 +8,8 @@
 #include <string>
 #include <vector>
 
-#include "codelets/common/view.hpp"
 #include "io/atomic_file.hpp"
+#include "io/view.hpp"
 
 namespace fringeflow::io {
 

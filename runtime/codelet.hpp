@@ -90,8 +90,10 @@ struct Task {
 };
 
 template <class Args>
-Task make_task(const CodeletDef& codelet, Args arguments, std::vector<std::pair<DataId, Access>> data, Tag tag = {}, int priority = 0) {
-  return {&codelet, std::make_shared<const Args>(std::move(arguments)), std::move(data), tag, priority, false};
+Task make_task(const CodeletDef& codelet, Args arguments, std::vector<std::pair<DataId, Access>> data,
+               Tag tag = {}, int priority = 0) {
+  return {&codelet, std::make_shared<const Args>(std::move(arguments)), std::move(data), tag, priority,
+          false};
 }
 
 /// Where a graph builder puts its tasks: the runtime, which runs them, or a recorder, which only looks (plan, graph, forecast).

@@ -38,9 +38,11 @@ double cgroup_cpu_quota() {
     std::ifstream file(directory / "cpu.max");
     std::string limit;
     double period = 0;
-    if (file >> limit >> period && limit != "max" && period > 0) quota = std::min(quota, std::stod(limit) / period);
+    if (file >> limit >> period && limit != "max" && period > 0)
+      quota = std::min(quota, std::stod(limit) / period);
   }
-  std::ifstream quota_v1("/sys/fs/cgroup/cpu/cpu.cfs_quota_us"), period_v1("/sys/fs/cgroup/cpu/cpu.cfs_period_us");
+  std::ifstream quota_v1("/sys/fs/cgroup/cpu/cpu.cfs_quota_us"),
+      period_v1("/sys/fs/cgroup/cpu/cpu.cfs_period_us");
   double q = 0, p = 0;
   if (quota_v1 >> q && period_v1 >> p && q > 0 && p > 0) quota = std::min(quota, q / p);
   return quota;

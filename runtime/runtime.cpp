@@ -29,8 +29,8 @@ struct Data {
   Memory memory;
   starpu_data_handle_t handle = nullptr;
   explicit Data(DataSpec s) : spec(std::move(s)), memory(spec.bytes) {
-    starpu_vector_data_register(&handle, STARPU_MAIN_RAM, reinterpret_cast<uintptr_t>(memory.data()), static_cast<uint32_t>(1),
-                                static_cast<size_t>(memory.bytes()));
+    starpu_vector_data_register(&handle, STARPU_MAIN_RAM, reinterpret_cast<uintptr_t>(memory.data()),
+                                static_cast<uint32_t>(1), static_cast<size_t>(memory.bytes()));
     starpu_data_set_name(handle, spec.name.c_str());
   }
   ~Data() { starpu_data_unregister(handle); }
@@ -115,14 +115,17 @@ double predicted_us(starpu_task* task, starpu_perfmodel_arch* arch, unsigned) {
   const auto* instance = static_cast<const Instance*>(task->cl_arg);
   if (instance == nullptr) return 1;
   const bool cuda = arch->ndevices > 0 && arch->devices[0].type == STARPU_CUDA_WORKER;
-  return 1e6 * instance->costs->seconds(*instance->codelet, instance->arguments.get(), cuda ? Device::cuda : Device::cpu);
+  return 1e6 * instance->costs->seconds(*instance->codelet, instance->arguments.get(),
+                                        cuda ? Device::cuda : Device::cpu);
 }
 
 /// Policies that StarPU's list has but a run with contexts cannot use, with the reason.
 std::string refusal(const std::string& name) {
   if (name == "peager") return "it asks for parallel workers and cannot run inside a scheduling context";
-  if (name == "graph_test") return "it holds tasks back until the whole graph is submitted, and our graphs throttle themselves";
-  if (name == "pheft" || name == "prio_parallel") return "it asks for parallel workers and cannot run inside a scheduling context";
+  if (name == "graph_test")
+    return "it holds tasks back until the whole graph is submitted, and our graphs throttle themselves";
+  if (name == "pheft" || name == "prio_parallel")
+    return "it asks for parallel workers and cannot run inside a scheduling context";
   return {};
 }
 
@@ -139,8 +142,10 @@ std::byte* BodyContext::scratch(int64_t bytes) const {
 
 std::vector<SchedulerInfo> schedulers() {
   std::vector<SchedulerInfo> result;
-  for (auto** policy = starpu_sched_get_predefined_policies(); policy != nullptr && *policy != nullptr; ++policy)
-    result.push_back({(*policy)->policy_name, (*policy)->policy_description ? (*policy)->policy_description : "",
+  for (auto** policy = starpu_sched_get_predefined_policies(); policy != nullptr && *policy != nullptr;
+       ++policy)
+    result.push_back({(*policy)->policy_name,
+                      (*policy)->policy_description ? (*policy)->policy_description : "",
                       refusal((*policy)->policy_name)});
   return result;
 }
@@ -201,16 +206,19 @@ struct Runtime::Impl {
       record.codelet = instance->codelet;
       record.tag = instance->tag;
       record.worker = info->workerid >= 0 ? info->workerid : worker;
-      record.device = starpu_worker_get_type(record.worker) == STARPU_CUDA_WORKER ? Device::cuda : Device::cpu;
+      record.device =
+          starpu_worker_get_type(record.worker) == STARPU_CUDA_WORKER ? Device::cuda : Device::cpu;
       record.id = instance->id;
       record.submit_s = instance->submit_s;
       record.ready_s = seconds(info->push_start_time);
       record.start_s = seconds(info->start_time);
       record.end_s = seconds(info->end_time);
       record.predicted_s = impl.costs->seconds(*instance->codelet, instance->arguments.get(), record.device);
-      record.work = instance->codelet->work != nullptr ? instance->codelet->work(instance->arguments.get()) : 1;
+      record.work =
+          instance->codelet->work != nullptr ? instance->codelet->work(instance->arguments.get()) : 1;
       for (const auto bytes : instance->buffer_bytes) record.bytes += bytes;
-      if (record.codelet->role == Role::compute) impl.predicted_done_s.fetch_add(record.predicted_s, std::memory_order_relaxed);
+      if (record.codelet->role == Role::compute)
+        impl.predicted_done_s.fetch_add(record.predicted_s, std::memory_order_relaxed);
       impl.records[static_cast<size_t>(worker)].tasks.push_back(record);
     }
     impl.finished.fetch_add(1, std::memory_order_release);
@@ -230,10 +238,13 @@ Runtime::Runtime(const RuntimeOptions& options) : impl_(std::make_unique<Impl>()
 
   const auto known = schedulers();
   if (options.scheduler != "auto") {
-    const auto found = std::find_if(known.begin(), known.end(), [&](const auto& s) { return s.name == options.scheduler; });
+    const auto found =
+        std::find_if(known.begin(), known.end(), [&](const auto& s) { return s.name == options.scheduler; });
     if (found == known.end())
-      throw UserError("runtime.scheduler: there is no scheduler '" + options.scheduler + "'; `fringeflow list schedulers` shows them");
-    if (!found->refused.empty()) throw UserError("runtime.scheduler: '" + found->name + "' cannot be used: " + found->refused);
+      throw UserError("runtime.scheduler: there is no scheduler '" + options.scheduler +
+                      "'; `fringeflow list schedulers` shows them");
+    if (!found->refused.empty())
+      throw UserError("runtime.scheduler: '" + found->name + "' cannot be used: " + found->refused);
   }
   if (runtime_alive.exchange(true)) throw RunError("a Runtime is already alive in this process");
 
@@ -256,8 +267,8 @@ Runtime::Runtime(const RuntimeOptions& options) : impl_(std::make_unique<Impl>()
   const int compute = std::max(info.cpus_asked, 1), io = std::max(info.io_workers_asked, 1);
   if (compute + io > STARPU_MAXCPUS) {
     runtime_alive = false;
-    throw UserError("runtime.cpus + runtime.io_workers = " + std::to_string(compute + io) + " is more than this StarPU can have (" +
-                    std::to_string(STARPU_MAXCPUS) + ")");
+    throw UserError("runtime.cpus + runtime.io_workers = " + std::to_string(compute + io) +
+                    " is more than this StarPU can have (" + std::to_string(STARPU_MAXCPUS) + ")");
   }
   conf.ncpus = compute + io;
   conf.sched_policy_name = "eager";  // of the initial context, which gets no tasks
@@ -281,11 +292,12 @@ Runtime::Runtime(const RuntimeOptions& options) : impl_(std::make_unique<Impl>()
   info.io_workers = static_cast<int>(io_workers.size());
   info.scheduler = options.scheduler != "auto" ? options.scheduler : info.gpus > 0 ? "dmdas" : "prio";
   impl_->records.resize(starpu_worker_get_count());
-  impl_->io_context = starpu_sched_ctx_create(io_workers.data(), static_cast<int>(io_workers.size()), "io", STARPU_SCHED_CTX_POLICY_NAME,
-                                              "prio", STARPU_SCHED_CTX_POLICY_MIN_PRIO, -1000, STARPU_SCHED_CTX_POLICY_MAX_PRIO, 1000, 0);
+  impl_->io_context = starpu_sched_ctx_create(
+      io_workers.data(), static_cast<int>(io_workers.size()), "io", STARPU_SCHED_CTX_POLICY_NAME, "prio",
+      STARPU_SCHED_CTX_POLICY_MIN_PRIO, -1000, STARPU_SCHED_CTX_POLICY_MAX_PRIO, 1000, 0);
   impl_->compute_context =
-      starpu_sched_ctx_create(compute_workers.data(), static_cast<int>(compute_workers.size()), "compute", STARPU_SCHED_CTX_POLICY_NAME,
-                              info.scheduler.c_str(), 0);
+      starpu_sched_ctx_create(compute_workers.data(), static_cast<int>(compute_workers.size()), "compute",
+                              STARPU_SCHED_CTX_POLICY_NAME, info.scheduler.c_str(), 0);
   impl_->io_priority_min = starpu_sched_ctx_get_min_priority(impl_->io_context);
   impl_->io_priority_max = starpu_sched_ctx_get_max_priority(impl_->io_context);
   impl_->priority_min = starpu_sched_ctx_get_min_priority(impl_->compute_context);
@@ -295,7 +307,8 @@ Runtime::Runtime(const RuntimeOptions& options) : impl_(std::make_unique<Impl>()
 Runtime::~Runtime() {
   if (impl_->started) {
     starpu_task_wait_for_all();
-    while (impl_->finished.load(std::memory_order_acquire) < impl_->submitted.load()) std::this_thread::yield();
+    while (impl_->finished.load(std::memory_order_acquire) < impl_->submitted.load())
+      std::this_thread::yield();
     impl_->data.clear();
     starpu_sched_ctx_delete(impl_->io_context);
     starpu_sched_ctx_delete(impl_->compute_context);
@@ -328,8 +341,10 @@ int64_t Runtime::submit(Task task) {
   const size_t count = task.data.size();
   starpu->nbuffers = static_cast<int>(count);
   if (count > STARPU_NMAXBUFS) {  // StarPU frees these with the task
-    starpu->dyn_handles = static_cast<starpu_data_handle_t*>(std::malloc(count * sizeof(starpu_data_handle_t)));
-    starpu->dyn_modes = static_cast<starpu_data_access_mode*>(std::malloc(count * sizeof(starpu_data_access_mode)));
+    starpu->dyn_handles =
+        static_cast<starpu_data_handle_t*>(std::malloc(count * sizeof(starpu_data_handle_t)));
+    starpu->dyn_modes =
+        static_cast<starpu_data_access_mode*>(std::malloc(count * sizeof(starpu_data_access_mode)));
   }
   for (size_t i = 0; i < count; ++i) {
     const auto& data = *impl.data.at(static_cast<size_t>(task.data[i].first));
@@ -363,7 +378,8 @@ int64_t Runtime::submit(Task task) {
     impl.submitted.fetch_sub(1);
     delete released;
     impl.waitable.erase(id);  // it will never end
-    impl.errors.record(std::make_exception_ptr(RunError(std::string("no worker can run the codelet ") + task.codelet->name)));
+    impl.errors.record(std::make_exception_ptr(
+        RunError(std::string("no worker can run the codelet ") + task.codelet->name)));
   }
   return id;
 }
@@ -389,7 +405,9 @@ void Runtime::wait_all() {
   impl_->errors.rethrow();
 }
 
-void Runtime::interrupt() { impl_->errors.record(std::make_exception_ptr(RunError("interrupted; no product was written"))); }
+void Runtime::interrupt() {
+  impl_->errors.record(std::make_exception_ptr(RunError("interrupted; no product was written")));
+}
 const CostModel& Runtime::costs() const { return *impl_->costs; }
 
 Buffer Runtime::host(DataId id) const {
@@ -397,7 +415,9 @@ Buffer Runtime::host(DataId id) const {
   return {data.memory.data(), data.spec.bytes};
 }
 
-std::pair<int64_t, int64_t> Runtime::progress() const { return {impl_->finished.load(), impl_->submitted.load()}; }
+std::pair<int64_t, int64_t> Runtime::progress() const {
+  return {impl_->finished.load(), impl_->submitted.load()};
+}
 
 double Runtime::predicted_done_s() const { return impl_->predicted_done_s.load(std::memory_order_relaxed); }
 
@@ -412,7 +432,8 @@ Timeline Runtime::timeline() const {
     const auto& tasks = impl_->records[worker].tasks;
     timeline.tasks.insert(timeline.tasks.end(), tasks.begin(), tasks.end());
   }
-  std::sort(timeline.tasks.begin(), timeline.tasks.end(), [](const auto& a, const auto& b) { return a.start_s < b.start_s; });
+  std::sort(timeline.tasks.begin(), timeline.tasks.end(),
+            [](const auto& a, const auto& b) { return a.start_s < b.start_s; });
   double first = 1e300, last = 0;
   for (const auto& task : timeline.tasks) {
     first = std::min(first, task.submit_s);
@@ -427,7 +448,8 @@ void Runtime::learn() {
   for (const auto& worker : impl_->records)
     for (const auto& task : worker.tasks)
       if (task.work > 0 && task.end_s - task.start_s > 50e-6)
-        samples[CostModel::key(*task.codelet, task.device)].push_back((task.end_s - task.start_s) / task.work);
+        samples[CostModel::key(*task.codelet, task.device)].push_back((task.end_s - task.start_s) /
+                                                                      task.work);
   impl_->costs->learn(samples);
 }
 

@@ -32,7 +32,10 @@ configure_and_build() {
   local prefix
   prefix=$("$repo_root/scripts/setup" --starpu-prefix)
   say "configuring preset '$preset' (StarPU in $prefix)"
-  if command -v ccache >/dev/null; then export CMAKE_CXX_COMPILER_LAUNCHER=ccache CMAKE_CUDA_COMPILER_LAUNCHER=ccache; fi
+  if command -v ccache >/dev/null; then
+    export CMAKE_CXX_COMPILER_LAUNCHER=ccache CMAKE_CUDA_COMPILER_LAUNCHER=ccache
+    export CCACHE_BASEDIR=$repo_root CCACHE_NOHASHDIR=1  # another clone of the same source finds what this one compiled
+  fi
   cmake --preset "$preset" -S "$repo_root" -DSTARPU_PREFIX="$prefix" >&2
   say "building in build/$preset with $(build_jobs) jobs"
   local targets=()

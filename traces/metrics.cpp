@@ -36,7 +36,8 @@ Metrics metrics(const runtime::Timeline& timeline) {
     compute += edge.compute;
     io += edge.io;
   }
-  const auto workers = std::count_if(timeline.workers.begin(), timeline.workers.end(), [](const auto& w) { return w.role == Role::compute; });
+  const auto workers = std::count_if(timeline.workers.begin(), timeline.workers.end(),
+                                     [](const auto& w) { return w.role == Role::compute; });
   if (workers > 0) result.area_bound_s = result.busy_compute_s / static_cast<double>(workers);
   if (result.makespan_s > 0) {
     result.utilisation = std::min(1.0, result.area_bound_s / result.makespan_s);
@@ -58,7 +59,11 @@ nlohmann::json per_codelet(const runtime::Timeline& timeline) {
     std::sort(times.begin(), times.end());
     double total = 0;
     for (const double one : times) total += one;
-    json[name] = {{"count", times.size()}, {"total_s", total}, {"median_s", times[times.size() / 2]}, {"p95_s", times[times.size() * 95 / 100]}, {"bytes", bytes[name]}};
+    json[name] = {{"count", times.size()},
+                  {"total_s", total},
+                  {"median_s", times[times.size() / 2]},
+                  {"p95_s", times[times.size() * 95 / 100]},
+                  {"bytes", bytes[name]}};
   }
   return json;
 }
@@ -66,25 +71,41 @@ nlohmann::json per_codelet(const runtime::Timeline& timeline) {
 std::string perfetto_json(const runtime::Timeline& timeline) {
   auto events = nlohmann::json::array();
   for (size_t w = 0; w < timeline.workers.size(); ++w)
-    events.push_back({{"ph", "M"}, {"name", "thread_name"}, {"pid", 1}, {"tid", w},
-                      {"args", {{"name", timeline.workers[w].name + (timeline.workers[w].role == Role::io ? " (I/O)" : "")}}}});
+    events.push_back(
+        {{"ph", "M"},
+         {"name", "thread_name"},
+         {"pid", 1},
+         {"tid", w},
+         {"args",
+          {{"name", timeline.workers[w].name + (timeline.workers[w].role == Role::io ? " (I/O)" : "")}}}});
   for (const auto& task : timeline.tasks) {
-    nlohmann::json args{{"id", task.id},           {"bytes", task.bytes},         {"work", task.work},
-                        {"submit_s", task.submit_s}, {"ready_s", task.ready_s},   {"predicted_s", task.predicted_s},
+    nlohmann::json args{{"id", task.id},
+                        {"bytes", task.bytes},
+                        {"work", task.work},
+                        {"submit_s", task.submit_s},
+                        {"ready_s", task.ready_s},
+                        {"predicted_s", task.predicted_s},
                         {"flops", task.work * task.codelet->flops_per_work}};
     std::string name = task.codelet->name;
     auto add = [&](const char* what, int32_t value) {
       if (value < 0) return;
       args[what] = value;
-      if (std::string_view(what) == "chunk" || std::string_view(what) == "facet") name += fmt::format(" {} {}", what, value);
+      if (std::string_view(what) == "chunk" || std::string_view(what) == "facet")
+        name += fmt::format(" {} {}", what, value);
     };
     add("chunk", task.tag.chunk);
     add("facet", task.tag.facet);
     add("cycle", task.tag.cycle);
     add("slab", task.tag.slab);
     add("strip", task.tag.strip);
-    events.push_back({{"ph", "X"}, {"name", name}, {"cat", task.codelet->name}, {"pid", 1}, {"tid", task.worker},
-                      {"ts", task.start_s * 1e6}, {"dur", (task.end_s - task.start_s) * 1e6}, {"args", args}});
+    events.push_back({{"ph", "X"},
+                      {"name", name},
+                      {"cat", task.codelet->name},
+                      {"pid", 1},
+                      {"tid", task.worker},
+                      {"ts", task.start_s * 1e6},
+                      {"dur", (task.end_s - task.start_s) * 1e6},
+                      {"args", args}});
   }
   return nlohmann::json{{"traceEvents", events}, {"displayTimeUnit", "ms"}}.dump() + "\n";
 }

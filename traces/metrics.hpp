@@ -13,10 +13,10 @@ namespace fringeflow::traces {
 struct Metrics {
   double makespan_s = 0;
   double busy_compute_s = 0, busy_io_s = 0;
-  double utilisation = 0;     ///< busy compute time / (compute workers x makespan)
-  double hidden_io = 1;       ///< share of the time with an I/O task running during which a compute task runs too
-  double serial_share = 0;    ///< share of the makespan with at most one compute worker busy
-  double area_bound_s = 0;    ///< busy compute time / compute workers
+  double utilisation = 0;  ///< busy compute time / (compute workers x makespan)
+  double hidden_io = 1;  ///< share of the time with an I/O task running during which a compute task runs too
+  double serial_share = 0;  ///< share of the makespan with at most one compute worker busy
+  double area_bound_s = 0;  ///< busy compute time / compute workers
 };
 Metrics metrics(const runtime::Timeline& timeline);
 

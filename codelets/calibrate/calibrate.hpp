@@ -10,8 +10,8 @@
 #include <complex>
 #include <cstdint>
 
-#include "codelets/common/view.hpp"
 #include "io/options_calibrate.hpp"
+#include "io/view.hpp"
 
 namespace fringeflow::calibrate {
 
@@ -26,7 +26,9 @@ struct Shape {
   int64_t hands() const { return correlations == 1 ? 1 : 2; }
   int64_t baselines() const { return antennas * (antennas - 1) / 2; }
   /// Gains per antenna: 1 for scalar phases, one per hand, or a 2 x 2 matrix by rows.
-  int64_t polarisations() const { return kind == SolveKind::scalar_phase ? 1 : kind == SolveKind::full ? 4 : hands(); }
+  int64_t polarisations() const {
+    return kind == SolveKind::scalar_phase ? 1 : kind == SolveKind::full ? 4 : hands();
+  }
   /// Fits per block: one for each hand whose gains are free on their own.
   int64_t fits() const { return kind == SolveKind::scalar_phase || kind == SolveKind::full ? 1 : hands(); }
   /// Doubles per baseline: per hand re and im of Σ w V M*, Σ w |M|², Σ w |V|²; or Σ w V_ab M*_cd [ab][cd], Σ w M_ab M*_cd [ab][cd]
@@ -36,7 +38,9 @@ struct Shape {
 };
 
 /// Index of the baseline p < q in a triangle of `antennas` antennas without its diagonal.
-inline int64_t baseline_index(int64_t p, int64_t q, int64_t antennas) { return p * (2 * antennas - p - 1) / 2 + (q - p - 1); }
+inline int64_t baseline_index(int64_t p, int64_t q, int64_t antennas) {
+  return p * (2 * antennas - p - 1) / 2 + (q - p - 1);
+}
 
 struct AccumulateArguments {
   Shape shape;
@@ -53,25 +57,27 @@ void accumulate_cpu(const AccumulateArguments& arguments);
 /// How the fit of one solution (block and, for phases and diagonal gains, hand) ended.
 struct Outcome {
   int32_t iterations = 0;
-  int32_t antennas = 0;  ///< with a valid gain; 0: nothing to fit or failed
+  int32_t antennas = 0;    ///< with a valid gain; 0: nothing to fit or failed
   bool converged = false;  ///< to Limits::tolerance
   bool failed = false;     ///< there were data, but no solution to trust
-  double data_power = 0, residual_power = 0;  ///< Σ w |V|², Σ w |V − G M G^H|² of the baselines between valid antennas
+  double data_power = 0,
+         residual_power = 0;  ///< Σ w |V|², Σ w |V − G M G^H|² of the baselines between valid antennas
 };
 
 struct Limits {
   int iterations = 2000;
-  double tolerance = 1e-8;    ///< relative change of the gains in one iteration
-  double acceptable = 1e-3;   ///< a change that is still a solution when the iterations run out, by noisy data
-  double dead = 0.05;         ///< antennas below this fraction of the median amplitude carry no signal
+  double tolerance = 1e-8;   ///< relative change of the gains in one iteration
+  double acceptable = 1e-3;  ///< a change that is still a solution when the iterations run out, by noisy data
+  double dead = 0.05;        ///< antennas below this fraction of the median amplitude carry no signal
 };
 
 struct SolveArguments {
   Shape shape;
-  View<const double, 3> sums;            ///< [block][baseline][Shape::sums()]
-  View<std::complex<double>, 3> gains;   ///< out: [block][antenna][polarisation]; 1 (unit matrix) where not valid, never NaN
-  View<uint8_t, 3> valid;                ///< out: the same extents
-  View<Outcome, 2> outcomes;             ///< out: [block][Shape::fits()]
+  View<const double, 3> sums;  ///< [block][baseline][Shape::sums()]
+  View<std::complex<double>, 3>
+      gains;  ///< out: [block][antenna][polarisation]; 1 (unit matrix) where not valid, never NaN
+  View<uint8_t, 3> valid;     ///< out: the same extents
+  View<Outcome, 2> outcomes;  ///< out: [block][Shape::fits()]
   Limits limits;
 };
 /// Fits all blocks. An antenna has no valid gain if it has no data, no chain of baselines to the others, no signal, or if the fit does not
@@ -82,9 +88,10 @@ struct ApplyArguments {
   Shape shape;
   View<const std::complex<double>, 3> gains;  ///< [block][antenna][polarisation]
   View<const uint8_t, 3> valid;
-  View<const int32_t, 2> antennas;      ///< [row][2]
-  View<std::complex<float>, 3> vis;     ///< in and out: [row][channel][correlation], corrected G_p^-1 V G_q^-H
-  View<uint8_t, 3> flag;                ///< in and out: set where a gain is not valid (the data stay) or data are not finite (then 0)
+  View<const int32_t, 2> antennas;   ///< [row][2]
+  View<std::complex<float>, 3> vis;  ///< in and out: [row][channel][correlation], corrected G_p^-1 V G_q^-H
+  View<uint8_t, 3>
+      flag;  ///< in and out: set where a gain is not valid (the data stay) or data are not finite (then 0)
 };
 /// @return correlations that were not flagged before and are now.
 int64_t apply_cpu(const ApplyArguments& arguments);

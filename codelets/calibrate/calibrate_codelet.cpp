@@ -13,8 +13,12 @@ template <class Args>
 std::array<int64_t, 3> extents(const Args& args) {
   return {args.rows, args.channels, args.correlations};
 }
-std::array<int64_t, 3> gain_extents(const Shape& shape) { return {shape.blocks(), shape.antennas, shape.polarisations()}; }
-std::array<int64_t, 3> sum_extents(const Shape& shape) { return {shape.blocks(), shape.baselines(), shape.sums()}; }
+std::array<int64_t, 3> gain_extents(const Shape& shape) {
+  return {shape.blocks(), shape.antennas, shape.polarisations()};
+}
+std::array<int64_t, 3> sum_extents(const Shape& shape) {
+  return {shape.blocks(), shape.baselines(), shape.sums()};
+}
 
 void read_body(const runtime::BodyContext& context) {
   const auto& args = context.arguments<ReadCorrelationsArgs>();
@@ -33,9 +37,10 @@ void accumulate_body(const runtime::BodyContext& context) {
   const View<double, 3> sums(context[0].as<double>(), sum_extents(shape));
   if (args.first) std::fill_n(sums.data(), sums.size(), 0.);
   std::vector<Cfloat> model(static_cast<size_t>(args.rows * shape.channels * shape.correlations));
-  io::correlations_of(args.stokes == 4 ? "IQUV" : "I", *args.correlations,
-                      View<const Cfloat, 3>(context[4].as<const Cfloat>(), {args.stokes, args.rows, shape.channels}),
-                      View<Cfloat, 3>(model.data(), rows));
+  io::correlations_of(
+      args.stokes == 4 ? "IQUV" : "I", *args.correlations,
+      View<const Cfloat, 3>(context[4].as<const Cfloat>(), {args.stokes, args.rows, shape.channels}),
+      View<Cfloat, 3>(model.data(), rows));
   accumulate_cpu({shape,
                   {context[1].as<const Cfloat>(), rows},
                   {context[2].as<const float>(), rows},
@@ -68,7 +73,8 @@ void apply_body(const runtime::BodyContext& context) {
 
 void write_body(const runtime::BodyContext& context) {
   const auto& args = context.arguments<WriteCorrelationsArgs>();
-  args.write({context[0].as<const Cfloat>(), extents(args)}, {context[1].as<const uint8_t>(), extents(args)}, *context[2].as<const int64_t>());
+  args.write({context[0].as<const Cfloat>(), extents(args)}, {context[1].as<const uint8_t>(), extents(args)},
+             *context[2].as<const int64_t>());
 }
 
 double read_work(const void* arguments) {
@@ -81,7 +87,8 @@ double write_work(const void* arguments) {
 }
 double accumulate_work(const void* arguments) {
   const auto& args = *static_cast<const AccumulateArgs*>(arguments);
-  const double per_visibility = args.shape.kind == SolveKind::full ? 300 : 20. * static_cast<double>(args.shape.hands());
+  const double per_visibility =
+      args.shape.kind == SolveKind::full ? 300 : 20. * static_cast<double>(args.shape.hands());
   return 1e3 + per_visibility * static_cast<double>(args.rows * args.shape.channels);
 }
 double solve_work(const void* arguments) {
@@ -93,29 +100,32 @@ double solve_work(const void* arguments) {
 double apply_work(const void* arguments) {
   const auto& args = *static_cast<const ApplyArgs*>(arguments);
   const double per_correlation = args.shape.kind == SolveKind::full ? 60 : 30;
-  return 1e3 + per_correlation * static_cast<double>(args.rows * args.shape.channels * args.shape.correlations);
+  return 1e3 +
+         per_correlation * static_cast<double>(args.rows * args.shape.channels * args.shape.correlations);
 }
 
 }  // namespace
 
 const runtime::CodeletDef& read_correlations_codelet() {
-  static const runtime::CodeletDef def{.name = "read_correlations",
-                                       .doc = "Reads correlations, weights and flags of a piece of a solution interval",
-                                       .colour = 0x8c6d31,
-                                       .role = runtime::Role::io,
-                                       .cpu = read_body,
-                                       .work = read_work,
-                                       .cpu_work_per_s = 3e8};
+  static const runtime::CodeletDef def{
+      .name = "read_correlations",
+      .doc = "Reads correlations, weights and flags of a piece of a solution interval",
+      .colour = 0x8c6d31,
+      .role = runtime::Role::io,
+      .cpu = read_body,
+      .work = read_work,
+      .cpu_work_per_s = 3e8};
   return def;
 }
 const runtime::CodeletDef& accumulate_codelet() {
-  static const runtime::CodeletDef def{.name = "accumulate",
-                                       .doc = "Products of data and model, summed per baseline over a solution",
-                                       .colour = 0xa6d854,
-                                       .cpu = accumulate_body,
-                                       .work = accumulate_work,
-                                       .cpu_work_per_s = 2e9,
-                                       .flops_per_work = 1};
+  static const runtime::CodeletDef def{
+      .name = "accumulate",
+      .doc = "Products of data and model, summed per baseline over a solution",
+      .colour = 0xa6d854,
+      .cpu = accumulate_body,
+      .work = accumulate_work,
+      .cpu_work_per_s = 2e9,
+      .flops_per_work = 1};
   return def;
 }
 const runtime::CodeletDef& solve_codelet() {
@@ -129,13 +139,14 @@ const runtime::CodeletDef& solve_codelet() {
   return def;
 }
 const runtime::CodeletDef& apply_codelet() {
-  static const runtime::CodeletDef def{.name = "apply_gains",
-                                       .doc = "Corrects visibilities for gains and flags those without a solution",
-                                       .colour = 0x66c2a5,
-                                       .cpu = apply_body,
-                                       .work = apply_work,
-                                       .cpu_work_per_s = 1e9,
-                                       .flops_per_work = 1};
+  static const runtime::CodeletDef def{
+      .name = "apply_gains",
+      .doc = "Corrects visibilities for gains and flags those without a solution",
+      .colour = 0x66c2a5,
+      .cpu = apply_body,
+      .work = apply_work,
+      .cpu_work_per_s = 1e9,
+      .flops_per_work = 1};
   return def;
 }
 const runtime::CodeletDef& write_correlations_codelet() {

@@ -103,7 +103,8 @@ struct Hand {
 };
 
 /// The hand `hand`, or both summed for -1.
-Hand gather(const Shape& shape, const View<const double, 3>& sums, int64_t block, int64_t hand, const std::vector<bool>& barred) {
+Hand gather(const Shape& shape, const View<const double, 3>& sums, int64_t block, int64_t hand,
+            const std::vector<bool>& barred) {
   const int64_t first = hand < 0 ? 0 : hand, last = hand < 0 ? shape.hands() : hand + 1;
   const auto of = [&](int64_t p, int64_t q, int which) {
     const int64_t at = baseline_index(p, q, shape.antennas);
@@ -230,7 +231,8 @@ void solve_hand(const SolveArguments& a, int64_t block, int64_t hand) {
       barred[static_cast<size_t>(network.antenna[static_cast<size_t>(i)])] = dead = true;
     }
     if (dead && round < 3) continue;
-    const auto reference = std::min_element(network.antenna.begin(), network.antenna.end()) - network.antenna.begin();
+    const auto reference =
+        std::min_element(network.antenna.begin(), network.antenna.end()) - network.antenna.begin();
     const Complex turn = std::conj(unit(g(reference)));
     for (int64_t i = 0; i < n; ++i) {
       const int64_t antenna = network.antenna[static_cast<size_t>(i)];
@@ -241,7 +243,8 @@ void solve_hand(const SolveArguments& a, int64_t block, int64_t hand) {
       for (int64_t j = 0; j < i; ++j) {
         if (barred[static_cast<size_t>(network.antenna[static_cast<size_t>(j)])]) continue;
         outcome.data_power += network.observed(i, j);
-        outcome.residual_power += network.observed(i, j) - 2 * (std::conj(g(i)) * g(j) * network.data(i, j)).real() +
+        outcome.residual_power += network.observed(i, j) -
+                                  2 * (std::conj(g(i)) * g(j) * network.data(i, j)).real() +
                                   std::norm(g(i)) * std::norm(g(j)) * network.power(i, j);
       }
     }
@@ -280,7 +283,9 @@ void solve_matrices(const SolveArguments& a, int64_t block) {
   const auto complex_sums = [&](int64_t p, int64_t q) {
     return reinterpret_cast<const Complex*>(&a.sums(block, baseline_index(p, q, antennas), 0));
   };
-  const auto trace = [](const Complex* products) { return (products[0] + products[5] + products[10] + products[15]).real(); };
+  const auto trace = [](const Complex* products) {
+    return (products[0] + products[5] + products[10] + products[15]).real();
+  };
   const auto list = connected(antennas, [&](int64_t p, int64_t q) { return trace(complex_sums(p, q) + 16); });
   const auto n = static_cast<int64_t>(list.size());
   if (n == 0) return;
@@ -298,7 +303,8 @@ void solve_matrices(const SolveArguments& a, int64_t block) {
       for (int r = 0; r < 4; ++r)
         for (int s = 0; s < 4; ++s) {
           to.data[4 * r + s] = p < q ? from[4 * r + s] : std::conj(from[4 * transposed(r) + transposed(s)]);
-          to.model[4 * r + s] = p < q ? from[16 + 4 * r + s] : std::conj(from[16 + 4 * transposed(r) + transposed(s)]);
+          to.model[4 * r + s] =
+              p < q ? from[16 + 4 * r + s] : std::conj(from[16 + 4 * transposed(r) + transposed(s)]);
         }
       to.observed = a.sums(block, baseline_index(std::min(p, q), std::max(p, q), antennas), 64);
       to.power = trace(to.model);
@@ -352,7 +358,8 @@ void solve_matrices(const SolveArguments& a, int64_t block) {
   for (size_t i = 0; i < g.size(); ++i) {
     // A matrix that is nearly singular cannot be undone.
     good[i] = sizes[i] > least && std::abs(g[i].determinant()) > 1e-6 * sizes[i] * sizes[i];
-    if (good[i] && (reference < 0 || list[i] < list[static_cast<size_t>(reference)])) reference = static_cast<int64_t>(i);
+    if (good[i] && (reference < 0 || list[i] < list[static_cast<size_t>(reference)]))
+      reference = static_cast<int64_t>(i);
   }
   if (reference < 0) {
     outcome.failed = true;
@@ -364,7 +371,8 @@ void solve_matrices(const SolveArguments& a, int64_t block) {
     ++outcome.antennas;
     const Matrix& gi = g[static_cast<size_t>(i)];
     for (int r = 0; r < 4; ++r) {
-      a.gains(block, list[static_cast<size_t>(i)], r) = gi(r / 2, r % 2) * (turn == Complex(0) ? Complex(1) : turn);
+      a.gains(block, list[static_cast<size_t>(i)], r) =
+          gi(r / 2, r % 2) * (turn == Complex(0) ? Complex(1) : turn);
       a.valid(block, list[static_cast<size_t>(i)], r) = 1;
     }
     for (int64_t j = 0; j < i; ++j) {
@@ -425,12 +433,14 @@ int64_t apply_cpu(const ApplyArguments& a) {
   std::vector<Matrix> inverse;
   if (shape.kind == SolveKind::full) {
     for (int64_t i = 0; i < shape.blocks() * shape.antennas; ++i)
-      inverse.push_back(a.valid.data()[4 * i] ? Matrix(matrix_of(a.gains.data() + 4 * i).inverse()) : Matrix(Matrix::Identity()));
+      inverse.push_back(a.valid.data()[4 * i] ? Matrix(matrix_of(a.gains.data() + 4 * i).inverse())
+                                              : Matrix(Matrix::Identity()));
   }
   for (int64_t row = 0; row < a.vis.extent(0); ++row) {
     const int64_t p = a.antennas(row, 0), q = a.antennas(row, 1);
     for (int64_t channel = 0; channel < shape.channels; ++channel) {
-      const int64_t block = channel / shape.channels_per_solution, at = (row * shape.channels + channel) * step;
+      const int64_t block = channel / shape.channels_per_solution,
+                    at = (row * shape.channels + channel) * step;
       std::complex<float>* vis = a.vis.data() + at;
       uint8_t* flag = a.flag.data() + at;
       Complex out[4];
@@ -439,8 +449,8 @@ int64_t apply_cpu(const ApplyArguments& a) {
         Complex in[4];
         bool all = a.valid(block, p, 0) && a.valid(block, q, 0);
         for (int i = 0; i < 4; ++i) in[i] = vis[i];
-        const Matrix corrected =
-            inverse[static_cast<size_t>(block * shape.antennas + p)] * matrix_of(in) * inverse[static_cast<size_t>(block * shape.antennas + q)].adjoint();
+        const Matrix corrected = inverse[static_cast<size_t>(block * shape.antennas + p)] * matrix_of(in) *
+                                 inverse[static_cast<size_t>(block * shape.antennas + q)].adjoint();
         for (int i = 0; i < 4; ++i) {
           out[i] = corrected(i / 2, i % 2);
           good[i] = all;

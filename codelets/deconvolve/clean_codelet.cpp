@@ -115,7 +115,8 @@ void far_sidelobe_body(const BodyContext& context) {
 }
 
 #if FRINGEFLOW_HAVE_CUDA
-CleanImages images_on_device(const CleanArgs& args, const BodyContext& context, size_t sums, size_t residual, bool with_psf) {
+CleanImages images_on_device(const CleanArgs& args, const BodyContext& context, size_t sums, size_t residual,
+                             bool with_psf) {
   CleanImages result;
   result.sums = context[sums].as<const double>();
   if (args.auto_mask) result.scale_mask = context[residual - 1].as<const uint16_t>();
@@ -134,7 +135,8 @@ CleanLimits clean_limits(const CleanArgs& args) {
 void find_peak_cuda_body(const BodyContext& context) {
   cuda::throw_posted_error();
   const auto& args = context.arguments<CleanArgs>();
-  if (args.minor.algorithm == Algorithm::multiscale) return cuda::run_on_host(context, args, 1, find_peak_body);
+  if (args.minor.algorithm == Algorithm::multiscale)
+    return cuda::run_on_host(context, args, 1, find_peak_body);
   find_peak_cuda(cuda::stream_of(context.cuda_stream()), args, clean_limits(args),
                  images_on_device(args, context, 1, args.auto_mask ? 3 : 2, false), context[0].as<Peak>());
 }
@@ -152,8 +154,8 @@ void minor_cuda_body(const BodyContext& context) {
   const auto& args = context.arguments<CleanArgs>();
   if (args.minor.algorithm == Algorithm::multiscale) return cuda::run_on_host(context, args, 1, minor_body);
   minor_cuda(cuda::stream_of(context.cuda_stream()), args, clean_limits(args),
-             images_on_device(args, context, 2, args.auto_mask ? 4 : 3, true), context[1].as<const LoopBlock>(),
-             context[0].data, context[0].bytes);
+             images_on_device(args, context, 2, args.auto_mask ? 4 : 3, true),
+             context[1].as<const LoopBlock>(), context[0].data, context[0].bytes);
 }
 #endif
 
@@ -184,9 +186,8 @@ runtime::CodeletDef define(const char* name, const char* doc, uint32_t colour, r
 }  // namespace
 
 const runtime::CodeletDef& find_peak_codelet() {
-  static const auto def =
-      define("find_peak", "Largest residual of a sub-image", 0xbcbddc, find_peak_body, pixels_work, 3e8,
-             FF_CUDA(find_peak_cuda_body));
+  static const auto def = define("find_peak", "Largest residual of a sub-image", 0xbcbddc, find_peak_body,
+                                 pixels_work, 3e8, FF_CUDA(find_peak_cuda_body));
   return def;
 }
 const runtime::CodeletDef& statistics_codelet() {
@@ -200,9 +201,8 @@ const runtime::CodeletDef& decide_codelet() {
   return def;
 }
 const runtime::CodeletDef& minor_codelet() {
-  static const auto def =
-      define("minor", "Minor loop of CLEAN on one sub-image", 0x756bb1, minor_body, pixels_work, 2e7,
-             FF_CUDA(minor_cuda_body));
+  static const auto def = define("minor", "Minor loop of CLEAN on one sub-image", 0x756bb1, minor_body,
+                                 pixels_work, 2e7, FF_CUDA(minor_cuda_body));
   return def;
 }
 const runtime::CodeletDef& apply_components_codelet() {

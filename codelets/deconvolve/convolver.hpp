@@ -9,7 +9,7 @@
 #include <mutex>
 #include <utility>
 
-#include "codelets/common/view.hpp"
+#include "io/view.hpp"
 
 namespace fringeflow::deconvolve {
 

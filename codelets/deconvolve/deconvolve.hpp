@@ -20,7 +20,7 @@
 #include <span>
 #include <vector>
 
-#include "codelets/common/view.hpp"
+#include "io/view.hpp"
 
 namespace fringeflow::deconvolve {
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include <algorithm>
 
-#include "codelets/common/constants.hpp"
 #include "codelets/deconvolve/internal.hpp"
+#include "io/constants.hpp"
 
 namespace fringeflow::deconvolve {
 

@@ -13,8 +13,9 @@ namespace fringeflow::gridder {
 /// @param stores [slab - slab_begin][strip], all strips of each slab, slabs [slab_begin, slab_end).
 /// @param predicted [row][channel]; visibilities outside the index stay as they are.
 template <class T, class Vis>
-void degrid_cpu(const FacetPlan& plan, int64_t slab_begin, int64_t slab_end, std::span<const TileStore<T>> stores,
-                const ChunkGeometry& geometry, const ChunkIndex& index, View<Vis, 2> predicted);
+void degrid_cpu(const FacetPlan& plan, int64_t slab_begin, int64_t slab_end,
+                std::span<const TileStore<T>> stores, const ChunkGeometry& geometry, const ChunkIndex& index,
+                View<Vis, 2> predicted);
 
 /// Buffers: predicted (write when `first`, else read-write), chunk (read), index (read), tile stores [slab][strip] (read).
 struct DegridArgs {

@@ -51,29 +51,30 @@ int64_t fft_scratch_scalars(const FacetPlan& plan);
 
 /// @param previous the store of strip - 1 of the same slab (its upper halo), default when strip == 0.
 template <class T>
-void rows_to_sky_cpu(const FacetPlan& plan, int64_t slab, int64_t strip, const TileStore<T>& store, const TileStore<T>& previous, T* rows,
-                     T* scratch);
+void rows_to_sky_cpu(const FacetPlan& plan, int64_t slab, int64_t strip, const TileStore<T>& store,
+                     const TileStore<T>& previous, T* rows, T* scratch);
 
 /// Adds the planes of the slab to the image accumulator of y-blocks [block_begin, block_end).
 /// @param rows [strip] the outputs of rows_to_sky for all strips.
 template <class T>
-void columns_to_sky_cpu(const FacetPlan& plan, int64_t slab, std::span<const T* const> rows, int64_t block_begin, int64_t block_end,
-                        T* image, T* scratch);
+void columns_to_sky_cpu(const FacetPlan& plan, int64_t slab, std::span<const T* const> rows,
+                        int64_t block_begin, int64_t block_end, T* image, T* scratch);
 
 /// Final correction: writes pixels [y][x] of the rows of these y-blocks: out(y - y_first, x), y_first = block_begin L.
 /// pixel = accumulated x scale / (psi psi psi); pixels beyond the horizon are NaN. divide_by_n: also / n.
 template <class T, class Pixel>
-void correct_cpu(const FacetPlan& plan, int64_t block_begin, int64_t block_end, const T* image, double scale, bool divide_by_n,
-                 View<Pixel, 2> out);
+void correct_cpu(const FacetPlan& plan, int64_t block_begin, int64_t block_end, const T* image, double scale,
+                 bool divide_by_n, View<Pixel, 2> out);
 
 /// Adjoint of correct with scale 1: model pixels (Jy) [y][x] of these rows -> image accumulator layout. NaN and beyond the horizon: 0.
 template <class T, class Pixel>
-void uncorrect_cpu(const FacetPlan& plan, int64_t block_begin, int64_t block_end, View<const Pixel, 2> pixels, bool divide_by_n, T* image);
+void uncorrect_cpu(const FacetPlan& plan, int64_t block_begin, int64_t block_end, View<const Pixel, 2> pixels,
+                   bool divide_by_n, T* image);
 
 /// image x exp(+2 pi i w_p (r - rc)) -> transform along u (sign -) -> columns of this y-strip, for all planes of the slab.
 template <class T>
-void columns_to_grid_cpu(const FacetPlan& plan, int64_t slab, int64_t block_begin, int64_t block_end, const T* image, T* columns,
-                         T* scratch);
+void columns_to_grid_cpu(const FacetPlan& plan, int64_t slab, int64_t block_begin, int64_t block_end,
+                         const T* image, T* columns, T* scratch);
 
 /// columns of all y-strips -> transform along v (sign -) -> tiles of (slab, strip), halos included, every tile of the map written and
 /// touched; lanes of planes beyond the last are zero.

@@ -30,9 +30,9 @@ struct StepArgs {
   std::vector<int64_t> y_strip_begin{};  ///< rows_to_grid: y-blocks of each y-strip
   bool first = false;
   bool divide_by_n = false;
-  int64_t sum_index = 0;               ///< correct: which sum of weights normalises
-  int64_t sums = 1;                    ///< correct: number of sums; all zero is an error, one zero is a blank plane
-  std::string data_name{};            ///< correct: what that error names
+  int64_t sum_index = 0;    ///< correct: which sum of weights normalises
+  int64_t sums = 1;         ///< correct: number of sums; all zero is an error, one zero is a blank plane
+  std::string data_name{};  ///< correct: what that error names
   int64_t image_nx = 0, image_ny = 0;  ///< uncorrect: extents of the whole image
 };
 const runtime::CodeletDef& rows_to_sky_codelet();

@@ -40,8 +40,10 @@ void rows_to_sky_body(const BodyContext& context) {
     using T = decltype(zero);
     const auto store = gridder::tile_store<T>(*args.plan, args.slab, args.strip, context[1].data);
     TileStore<T> previous;
-    if (args.strip > 0) previous = gridder::tile_store<T>(*args.plan, args.slab, args.strip - 1, context[2].data);
-    rows_to_sky_cpu<T>(*args.plan, args.slab, args.strip, store, previous, context[0].as<T>(), scratch<T>(context, *args.plan));
+    if (args.strip > 0)
+      previous = gridder::tile_store<T>(*args.plan, args.slab, args.strip - 1, context[2].data);
+    rows_to_sky_cpu<T>(*args.plan, args.slab, args.strip, store, previous, context[0].as<T>(),
+                       scratch<T>(context, *args.plan));
   });
 }
 
@@ -50,9 +52,11 @@ void columns_to_sky_body(const BodyContext& context) {
   in_precision(*args.plan, [&](auto zero) {
     using T = decltype(zero);
     T* image = context[0].as<T>();
-    if (args.first) std::fill_n(image, image_strip_scalars<T>(*args.plan, args.y.block_end - args.y.block_begin), T(0));
+    if (args.first)
+      std::fill_n(image, image_strip_scalars<T>(*args.plan, args.y.block_end - args.y.block_begin), T(0));
     const auto rows = pointers<T>(context, 1);
-    columns_to_sky_cpu<T>(*args.plan, args.slab, rows, args.y.block_begin, args.y.block_end, image, scratch<T>(context, *args.plan));
+    columns_to_sky_cpu<T>(*args.plan, args.slab, rows, args.y.block_begin, args.y.block_end, image,
+                          scratch<T>(context, *args.plan));
   });
 }
 
@@ -64,7 +68,9 @@ void correct_body(const BodyContext& context) {
   const View<float, 2> out(context[0].as<float>(), {last - first, args.plan->facet.nx});
   if (!(sum > 0)) {
     if (std::none_of(sums, sums + args.sums, [](double one) { return one > 0; }))
-      throw RunError(args.data_name + ": nothing to image: every selected visibility is flagged, has zero weight or is not finite");
+      throw RunError(
+          args.data_name +
+          ": nothing to image: every selected visibility is flagged, has zero weight or is not finite");
     std::fill_n(out.data(), out.size(), std::numeric_limits<float>::quiet_NaN());
     return;
   }
@@ -85,13 +91,15 @@ void uncorrect_body(const BodyContext& context) {
   for (int64_t y = first; y < last; ++y) {
     const int64_t row = facet.y_begin + y;
     if (row < 0 || row >= args.image_ny) continue;
-    const int64_t x0 = std::max<int64_t>(0, -facet.x_begin), x1 = std::min(facet.nx, args.image_nx - facet.x_begin);
+    const int64_t x0 = std::max<int64_t>(0, -facet.x_begin),
+                  x1 = std::min(facet.nx, args.image_nx - facet.x_begin);
     std::copy_n(&model(row, facet.x_begin + x0), x1 - x0, pixels.data() + (y - first) * facet.nx + x0);
   }
   in_precision(*args.plan, [&](auto zero) {
     using T = decltype(zero);
-    uncorrect_cpu<T, float>(*args.plan, args.y.block_begin, args.y.block_end, View<const float, 2>(pixels.data(), {last - first, facet.nx}),
-                            args.divide_by_n, context[0].as<T>());
+    uncorrect_cpu<T, float>(*args.plan, args.y.block_begin, args.y.block_end,
+                            View<const float, 2>(pixels.data(), {last - first, facet.nx}), args.divide_by_n,
+                            context[0].as<T>());
   });
 }
 
@@ -99,8 +107,8 @@ void columns_to_grid_body(const BodyContext& context) {
   const auto& args = context.arguments<StepArgs>();
   in_precision(*args.plan, [&](auto zero) {
     using T = decltype(zero);
-    columns_to_grid_cpu<T>(*args.plan, args.slab, args.y.block_begin, args.y.block_end, context[1].as<const T>(), context[0].as<T>(),
-                           scratch<T>(context, *args.plan));
+    columns_to_grid_cpu<T>(*args.plan, args.slab, args.y.block_begin, args.y.block_end,
+                           context[1].as<const T>(), context[0].as<T>(), scratch<T>(context, *args.plan));
   });
 }
 
@@ -110,7 +118,8 @@ void rows_to_grid_body(const BodyContext& context) {
     using T = decltype(zero);
     const auto columns = pointers<T>(context, 1);
     rows_to_grid_cpu<T>(*args.plan, args.slab, args.strip, columns, args.y_strip_begin,
-                        gridder::tile_store<T>(*args.plan, args.slab, args.strip, context[0].data), scratch<T>(context, *args.plan));
+                        gridder::tile_store<T>(*args.plan, args.slab, args.strip, context[0].data),
+                        scratch<T>(context, *args.plan));
   });
 }
 
@@ -126,8 +135,10 @@ void rows_to_sky_cuda_body(const BodyContext& context) {
     using T = decltype(zero);
     const auto store = gridder::tile_store<T>(*args.plan, args.slab, args.strip, context[1].data);
     TileStore<T> previous;
-    if (args.strip > 0) previous = gridder::tile_store<T>(*args.plan, args.slab, args.strip - 1, context[2].data);
-    rows_to_sky_cuda<T>(stream_of(context), args.plan, args.slab, args.strip, store, previous, context[0].as<T>());
+    if (args.strip > 0)
+      previous = gridder::tile_store<T>(*args.plan, args.slab, args.strip - 1, context[2].data);
+    rows_to_sky_cuda<T>(stream_of(context), args.plan, args.slab, args.strip, store, previous,
+                        context[0].as<T>());
   });
 }
 
@@ -135,8 +146,8 @@ void columns_to_sky_cuda_body(const BodyContext& context) {
   const auto& args = context.arguments<StepArgs>();
   in_precision(*args.plan, [&](auto zero) {
     using T = decltype(zero);
-    columns_to_sky_cuda<T>(stream_of(context), args.plan, args.slab, pointers<T>(context, 1), args.y.block_begin, args.y.block_end,
-                           args.first, context[0].as<T>());
+    columns_to_sky_cuda<T>(stream_of(context), args.plan, args.slab, pointers<T>(context, 1),
+                           args.y.block_begin, args.y.block_end, args.first, context[0].as<T>());
   });
 }
 
@@ -144,9 +155,9 @@ void correct_cuda_body(const BodyContext& context) {
   const auto& args = context.arguments<StepArgs>();
   in_precision(*args.plan, [&](auto zero) {
     using T = decltype(zero);
-    correct_cuda<T>(stream_of(context), args.plan, screen_correction_of(args.plan), args.y.block_begin, args.y.block_end,
-                    context[1].as<const T>(), context[2].as<const double>(), args.sum_index, args.sums, args.data_name, args.divide_by_n,
-                    context[0].as<float>());
+    correct_cuda<T>(stream_of(context), args.plan, screen_correction_of(args.plan), args.y.block_begin,
+                    args.y.block_end, context[1].as<const T>(), context[2].as<const double>(), args.sum_index,
+                    args.sums, args.data_name, args.divide_by_n, context[0].as<float>());
   });
 }
 
@@ -155,8 +166,8 @@ void uncorrect_cuda_body(const BodyContext& context) {
   const View<const float, 2> model(context[1].as<const float>(), {args.image_ny, args.image_nx});
   in_precision(*args.plan, [&](auto zero) {
     using T = decltype(zero);
-    uncorrect_cuda<T>(stream_of(context), args.plan, screen_correction_of(args.plan), args.y.block_begin, args.y.block_end, model,
-                      args.divide_by_n, context[0].as<T>());
+    uncorrect_cuda<T>(stream_of(context), args.plan, screen_correction_of(args.plan), args.y.block_begin,
+                      args.y.block_end, model, args.divide_by_n, context[0].as<T>());
   });
 }
 
@@ -164,8 +175,8 @@ void columns_to_grid_cuda_body(const BodyContext& context) {
   const auto& args = context.arguments<StepArgs>();
   in_precision(*args.plan, [&](auto zero) {
     using T = decltype(zero);
-    columns_to_grid_cuda<T>(stream_of(context), args.plan, args.slab, args.y.block_begin, args.y.block_end, context[1].as<const T>(),
-                            context[0].as<T>());
+    columns_to_grid_cuda<T>(stream_of(context), args.plan, args.slab, args.y.block_begin, args.y.block_end,
+                            context[1].as<const T>(), context[0].as<T>());
   });
 }
 
@@ -173,7 +184,8 @@ void rows_to_grid_cuda_body(const BodyContext& context) {
   const auto& args = context.arguments<StepArgs>();
   in_precision(*args.plan, [&](auto zero) {
     using T = decltype(zero);
-    rows_to_grid_cuda<T>(stream_of(context), args.plan, args.slab, args.strip, pointers<T>(context, 1), args.y_strip_begin,
+    rows_to_grid_cuda<T>(stream_of(context), args.plan, args.slab, args.strip, pointers<T>(context, 1),
+                         args.y_strip_begin,
                          gridder::tile_store<T>(*args.plan, args.slab, args.strip, context[0].data));
   });
 }
@@ -184,17 +196,18 @@ double log2_size(int64_t n) { return std::log2(static_cast<double>(std::max<int6
 double rows_work(const void* arguments) {
   const auto& args = *static_cast<const StepArgs*>(arguments);
   const auto& facet = args.plan->facet;
-  const auto columns = args.plan->tiles.strip_begin[static_cast<size_t>(args.strip) + 1] - args.plan->tiles.strip_begin[static_cast<size_t>(args.strip)];
-  return static_cast<double>(columns) * gridder::kTile * gridder::kSlabPlanes * static_cast<double>(facet.nv) * log2_size(facet.nv) *
-         (args.plan->double_precision ? 2 : 1);
+  const auto columns = args.plan->tiles.strip_begin[static_cast<size_t>(args.strip) + 1] -
+                       args.plan->tiles.strip_begin[static_cast<size_t>(args.strip)];
+  return static_cast<double>(columns) * gridder::kTile * gridder::kSlabPlanes *
+         static_cast<double>(facet.nv) * log2_size(facet.nv) * (args.plan->double_precision ? 2 : 1);
 }
 
 double columns_work(const void* arguments) {
   const auto& args = *static_cast<const StepArgs*>(arguments);
   const auto& facet = args.plan->facet;
   const auto [first, last] = y_rows(*args.plan, args.y);
-  return static_cast<double>(last - first) * gridder::kSlabPlanes * static_cast<double>(facet.nu) * log2_size(facet.nu) *
-         (args.plan->double_precision ? 2 : 1);
+  return static_cast<double>(last - first) * gridder::kSlabPlanes * static_cast<double>(facet.nu) *
+         log2_size(facet.nu) * (args.plan->double_precision ? 2 : 1);
 }
 
 double pixel_work(const void* arguments) {
@@ -206,7 +219,8 @@ double pixel_work(const void* arguments) {
 }  // namespace
 
 int64_t rows_bytes(const FacetPlan& plan, int64_t strip) {
-  return in_precision(plan, [&](auto zero) { return slab_rows_scalars<decltype(zero)>(plan, strip) * int64_t{sizeof zero}; });
+  return in_precision(
+      plan, [&](auto zero) { return slab_rows_scalars<decltype(zero)>(plan, strip) * int64_t{sizeof zero}; });
 }
 int64_t columns_bytes(const FacetPlan& plan, const YStrip& y) {
   return in_precision(plan, [&](auto zero) {
@@ -223,7 +237,8 @@ int64_t pixel_strip_bytes(const FacetPlan& plan, const YStrip& y) {
   return (last - first) * plan.facet.nx * int64_t{sizeof(float)};
 }
 int64_t scratch_bytes(const FacetPlan& plan) {
-  return in_precision(plan, [&](auto zero) { return fft_scratch_scalars<decltype(zero)>(plan) * int64_t{sizeof zero}; });
+  return in_precision(
+      plan, [&](auto zero) { return fft_scratch_scalars<decltype(zero)>(plan) * int64_t{sizeof zero}; });
 }
 
 std::vector<YStrip> y_strips(const FacetPlan& plan, int64_t target) {
@@ -235,7 +250,8 @@ std::vector<YStrip> y_strips(const FacetPlan& plan, int64_t target) {
 }
 
 std::pair<int64_t, int64_t> y_rows(const FacetPlan& plan, const YStrip& y) {
-  const int64_t lanes = in_precision(plan, [](auto zero) { return int64_t{gridder::kLanes<decltype(zero)>}; });
+  const int64_t lanes =
+      in_precision(plan, [](auto zero) { return int64_t{gridder::kLanes<decltype(zero)>}; });
   return {y.block_begin * lanes, std::min(y.block_end * lanes, plan.facet.ny)};
 }
 
@@ -252,27 +268,29 @@ const runtime::CodeletDef& rows_to_sky_codelet() {
   return def;
 }
 const runtime::CodeletDef& columns_to_sky_codelet() {
-  static const runtime::CodeletDef def{.name = "columns_to_sky",
-                                       .doc = "Transforms the planes of a slab along u, applies the w-screen and adds to the image",
-                                       .colour = 0xe6550d,
-                                       .cpu = columns_to_sky_body,
-                                       .cuda = FF_CUDA(columns_to_sky_cuda_body),
-                                       .work = columns_work,
-                                       .cpu_work_per_s = 4e9,
-                                       .cuda_work_per_s = 2e11,
-                                       .flops_per_work = 5};
+  static const runtime::CodeletDef def{
+      .name = "columns_to_sky",
+      .doc = "Transforms the planes of a slab along u, applies the w-screen and adds to the image",
+      .colour = 0xe6550d,
+      .cpu = columns_to_sky_body,
+      .cuda = FF_CUDA(columns_to_sky_cuda_body),
+      .work = columns_work,
+      .cpu_work_per_s = 4e9,
+      .cuda_work_per_s = 2e11,
+      .flops_per_work = 5};
   return def;
 }
 const runtime::CodeletDef& correct_codelet() {
-  static const runtime::CodeletDef def{.name = "correct",
-                                       .doc = "Divides by the kernel's transform and by the sum of weights; blanks beyond the horizon",
-                                       .colour = 0xfdd0a2,
-                                       .cpu = correct_body,
-                                       .cuda = FF_CUDA(correct_cuda_body),
-                                       .work = pixel_work,
-                                       .cpu_work_per_s = 1e8,
-                                       .cuda_work_per_s = 1e10,
-                                       .flops_per_work = 20};
+  static const runtime::CodeletDef def{
+      .name = "correct",
+      .doc = "Divides by the kernel's transform and by the sum of weights; blanks beyond the horizon",
+      .colour = 0xfdd0a2,
+      .cpu = correct_body,
+      .cuda = FF_CUDA(correct_cuda_body),
+      .work = pixel_work,
+      .cpu_work_per_s = 1e8,
+      .cuda_work_per_s = 1e10,
+      .flops_per_work = 20};
   return def;
 }
 const runtime::CodeletDef& uncorrect_codelet() {
@@ -288,15 +306,16 @@ const runtime::CodeletDef& uncorrect_codelet() {
   return def;
 }
 const runtime::CodeletDef& columns_to_grid_codelet() {
-  static const runtime::CodeletDef def{.name = "columns_to_grid",
-                                       .doc = "Applies the conjugate w-screen to the model and transforms along u, the planes of a slab",
-                                       .colour = 0xe6550d,
-                                       .cpu = columns_to_grid_body,
-                                       .cuda = FF_CUDA(columns_to_grid_cuda_body),
-                                       .work = columns_work,
-                                       .cpu_work_per_s = 4e9,
-                                       .cuda_work_per_s = 2e11,
-                                       .flops_per_work = 5};
+  static const runtime::CodeletDef def{
+      .name = "columns_to_grid",
+      .doc = "Applies the conjugate w-screen to the model and transforms along u, the planes of a slab",
+      .colour = 0xe6550d,
+      .cpu = columns_to_grid_body,
+      .cuda = FF_CUDA(columns_to_grid_cuda_body),
+      .work = columns_work,
+      .cpu_work_per_s = 4e9,
+      .cuda_work_per_s = 2e11,
+      .flops_per_work = 5};
   return def;
 }
 const runtime::CodeletDef& rows_to_grid_codelet() {

@@ -12,9 +12,9 @@
 #include <span>
 #include <string>
 
-#include "codelets/common/constants.hpp"
 #include "codelets/common/cuda_worker.hpp"
 #include "codelets/gridder/kernel.hpp"
+#include "io/constants.hpp"
 
 namespace fringeflow::fft {
 

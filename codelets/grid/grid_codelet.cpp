@@ -77,21 +77,23 @@ double work(const void* arguments) {
   double visibilities = 0;
   for (const auto& chunk : args.chunks) visibilities += chunk.visibilities();
   const double support = args.plan->facet.support;
-  return 1e3 + visibilities * tile_share(*args.plan, args.slab, args.strip) * support * support * (args.plan->double_precision ? 2 : 1);
+  return 1e3 + visibilities * tile_share(*args.plan, args.slab, args.strip) * support * support *
+                   (args.plan->double_precision ? 2 : 1);
 }
 
 }  // namespace
 
 const runtime::CodeletDef& grid_codelet() {
-  static const runtime::CodeletDef def{.name = "grid",
-                                       .doc = "Adds visibilities to the tiles of one strip and slab of w-planes of a facet",
-                                       .colour = 0x2b8cbe,
-                                       .cpu = body,
-                                       .cuda = FF_CUDA(cuda_body),
-                                       .work = work,
-                                       .cpu_work_per_s = 2e9,
-                                       .cuda_work_per_s = 5e10,
-                                       .flops_per_work = 4.0 * kSlabPlanes};
+  static const runtime::CodeletDef def{
+      .name = "grid",
+      .doc = "Adds visibilities to the tiles of one strip and slab of w-planes of a facet",
+      .colour = 0x2b8cbe,
+      .cpu = body,
+      .cuda = FF_CUDA(cuda_body),
+      .work = work,
+      .cpu_work_per_s = 2e9,
+      .cuda_work_per_s = 5e10,
+      .flops_per_work = 4.0 * kSlabPlanes};
   return def;
 }
 

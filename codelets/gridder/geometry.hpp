@@ -25,7 +25,7 @@
 #include <string>
 #include <vector>
 
-#include "codelets/common/view.hpp"
+#include "io/view.hpp"
 
 namespace fringeflow::gridder {
 
@@ -46,10 +46,10 @@ struct ImageGeometry {
 
 /// Kernel shape and its error, chosen for an accuracy.
 struct KernelShape {
-  int support = 0;         ///< cells, 4..16
-  double sigma = 2;        ///< oversampling at least this
+  int support = 0;   ///< cells, 4..16
+  double sigma = 2;  ///< oversampling at least this
   double beta = 0, e0 = 0.5;
-  double error = 0;        ///< expected relative L2 error of grid or degrid with all three dimensions
+  double error = 0;  ///< expected relative L2 error of grid or degrid with all three dimensions
 };
 
 /// Plain numbers that describe one facet on its grid; copied to devices as it is.
@@ -59,16 +59,20 @@ struct Facet {
   double cell_x_rad = 0, cell_y_rad = 0;
   double l0 = 0, m0 = 0, n0_minus_1 = 0;  ///< of pixel (nx/2, ny/2)
   double shear_u = 0, shear_v = 0;
-  double r_centre = 0, r_half = 0;  ///< r lies within r_centre -+ r_half over the facet's pixels above the horizon
-  int64_t nu = 0, nv = 0;           ///< transform sizes, even, 2^a 3^b 5^c
-  int64_t u_begin = 0, v_begin = 0; ///< first cell of the box
-  int64_t tiles_u = 0, tiles_v = 0; ///< tiles by first touched cell; the box has 32 tiles_u + support - 1 cells
-  int32_t planes = 0;               ///< w-planes: plane p is at w = w0 + p dw wavelengths
+  double r_centre = 0,
+         r_half = 0;       ///< r lies within r_centre -+ r_half over the facet's pixels above the horizon
+  int64_t nu = 0, nv = 0;  ///< transform sizes, even, 2^a 3^b 5^c
+  int64_t u_begin = 0, v_begin = 0;  ///< first cell of the box
+  int64_t tiles_u = 0,
+          tiles_v = 0;  ///< tiles by first touched cell; the box has 32 tiles_u + support - 1 cells
+  int32_t planes = 0;   ///< w-planes: plane p is at w = w0 + p dw wavelengths
   int32_t support = 0;
   double w0 = 0, dw = 1;
   double beta = 0, e0 = 0.5;
   FF_HD int slabs() const { return (planes + kSlabPlanes - 1) / kSlabPlanes; }
-  FF_HD int64_t tile_edge() const { return kTile + support - 1; }  ///< cells on a side of a stored tile, halo included
+  FF_HD int64_t tile_edge() const {
+    return kTile + support - 1;
+  }  ///< cells on a side of a stored tile, halo included
   /// Scalars of one stored tile: [u tile_edge][v tile_edge][re, im][plane kSlabPlanes].
   FF_HD int64_t tile_scalars() const { return tile_edge() * tile_edge() * 2 * kSlabPlanes; }
 };
@@ -82,8 +86,8 @@ FF_HD PixelDirection pixel_direction(const Facet& facet, int64_t x, int64_t y);
 
 /// Where one visibility lands. All in double, exact to rounding.
 struct GridPosition {
-  double gu, gv, gw;     ///< cells from the grid's origin, planes from plane 0
-  double phase_turns;    ///< u l0 + v m0 + w (n0 - 1 + rc), in turns, of the (possibly conjugated) visibility
+  double gu, gv, gw;   ///< cells from the grid's origin, planes from plane 0
+  double phase_turns;  ///< u l0 + v m0 + w (n0 - 1 + rc), in turns, of the (possibly conjugated) visibility
   bool conjugated;
 };
 FF_HD GridPosition grid_position(const Facet& facet, double u_lambda, double v_lambda, double w_lambda);
@@ -93,10 +97,10 @@ FF_HD GridPosition grid_position(const Facet& facet, double u_lambda, double v_l
 /// depend on strips: every tile accumulates its visibilities in their order, halos are added in a fixed order.
 struct TileMap {
   int64_t slabs = 0, strips = 0, tiles_u = 0, tiles_v = 0;
-  std::vector<int32_t> slot;           ///< [slab][tile_u][tile_v]; -1: never touched
-  std::vector<int32_t> slot_tile;      ///< [slot] tile_u * tiles_v + tile_v
-  std::vector<int32_t> strip_begin;    ///< [strips + 1] first tile column of each strip
-  std::vector<int32_t> slot_begin;     ///< [slab * strips + strip, + 1] first slot of each (slab, strip)
+  std::vector<int32_t> slot;         ///< [slab][tile_u][tile_v]; -1: never touched
+  std::vector<int32_t> slot_tile;    ///< [slot] tile_u * tiles_v + tile_v
+  std::vector<int32_t> strip_begin;  ///< [strips + 1] first tile column of each strip
+  std::vector<int32_t> slot_begin;   ///< [slab * strips + strip, + 1] first slot of each (slab, strip)
   int32_t slot_of(int64_t slab, int64_t tu, int64_t tv) const {
     return slot[static_cast<size_t>((slab * tiles_u + tu) * tiles_v + tv)];
   }
@@ -114,8 +118,9 @@ struct FacetPlan {
   Facet facet;
   TileMap tiles;
   bool double_precision = false;
-  int degree = 0;                    ///< of the tap polynomials
-  std::vector<double> taps;          ///< [support][degree + 1]: coefficients (constant first) in s = 2 d - 1, see kernel.hpp
+  int degree = 0;  ///< of the tap polynomials
+  std::vector<double>
+      taps;  ///< [support][degree + 1]: coefficients (constant first) in s = 2 d - 1, see kernel.hpp
   std::vector<double> correction_x;  ///< [nx] 1 / psi_hat(kx / nu)
   std::vector<double> correction_y;  ///< [ny] 1 / psi_hat(ky / nv)
 };

@@ -4,8 +4,8 @@
 /// Bodies of the geometry functions that CPU and GPU kernels share. Included by geometry.hpp.
 #include <cmath>
 
-#include "codelets/common/constants.hpp"
 #include "codelets/gridder/geometry.hpp"
+#include "io/constants.hpp"
 
 namespace fringeflow::gridder {
 

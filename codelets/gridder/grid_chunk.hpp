@@ -18,7 +18,8 @@ struct GridChunk {
   int64_t run_capacity = 0;
 
   ChunkGeometry geometry(void* chunk) const {
-    return {layout.uvw_m(chunk), std::span<const double>(*freq_hz), channel_begin, channel_end, max_uv_lambda};
+    return {layout.uvw_m(chunk), std::span<const double>(*freq_hz), channel_begin, channel_end,
+            max_uv_lambda};
   }
   double visibilities() const { return static_cast<double>(layout.rows * (channel_end - channel_begin)); }
 };
@@ -28,7 +29,9 @@ inline double tile_share(const FacetPlan& plan, int64_t slab, int64_t strip) {
   const auto slots = plan.tiles.slots();
   // A visibility touches about this many slabs, each of which costs its full window in u and v.
   const double slabs_touched = 1.0 + static_cast<double>(plan.facet.support - 1) / kSlabPlanes;
-  return slots == 0 ? 0 : slabs_touched * static_cast<double>(plan.tiles.slots_of(slab, strip)) / static_cast<double>(slots);
+  return slots == 0 ? 0
+                    : slabs_touched * static_cast<double>(plan.tiles.slots_of(slab, strip)) /
+                          static_cast<double>(slots);
 }
 
 }  // namespace fringeflow::gridder

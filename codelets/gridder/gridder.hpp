@@ -11,7 +11,8 @@ namespace fringeflow::gridder {
 struct IndexArgs {
   std::shared_ptr<const FacetPlan> plan;
   GridChunk chunk;
-  bool skip_weightless = true;  ///< leave out runs of weight zero; false where the chunk has no weights or several Stokes differ
+  bool skip_weightless =
+      true;  ///< leave out runs of weight zero; false where the chunk has no weights or several Stokes differ
 };
 const runtime::CodeletDef& index_codelet();
 

@@ -16,7 +16,9 @@ void index_body(const runtime::BodyContext& context) {
   void* chunk = context[0].data;
   auto index = chunk_index(*args.plan, args.chunk.run_capacity, context[1].data);
   build_index(*args.plan, args.chunk.geometry(chunk),
-              args.skip_weightless ? plane(View<const float, 3>(args.chunk.layout.weight(chunk)), 0) : View<const float, 2>(), index);
+              args.skip_weightless ? plane(View<const float, 3>(args.chunk.layout.weight(chunk)), 0)
+                                   : View<const float, 2>(),
+              index);
 }
 
 double index_work(const void* arguments) {
@@ -31,7 +33,8 @@ void clear_body(const runtime::BodyContext& context) {
 #if FRINGEFLOW_HAVE_CUDA
 void clear_cuda_body(const runtime::BodyContext& context) {
   const auto& args = context.arguments<ClearArgs>();
-  cuda::zero(cuda::stream_of(context.cuda_stream()), context[0].data, args.plan->tiles.slots_of(args.slab, args.strip));
+  cuda::zero(cuda::stream_of(context.cuda_stream()), context[0].data,
+             args.plan->tiles.slots_of(args.slab, args.strip));
 }
 #endif
 

@@ -28,15 +28,17 @@ ChunkIndex chunk_index(const FacetPlan& plan, int64_t run_capacity, void* buffer
 
 /// What the index and the gridder need to know of a chunk of visibilities.
 struct ChunkGeometry {
-  View<const double, 2> uvw_m;        ///< [row][3]
-  std::span<const double> freq_hz;    ///< [channel] of the channels [channel_begin, channel_end) used, all channels given
+  View<const double, 2> uvw_m;  ///< [row][3]
+  std::span<const double>
+      freq_hz;  ///< [channel] of the channels [channel_begin, channel_end) used, all channels given
   int64_t channel_begin = 0, channel_end = 0;  ///< those that belong to this image
-  double max_uv_lambda = 0;           ///< a visibility with |u| or |v| >= this is left out (1 / (2 cell))
+  double max_uv_lambda = 0;  ///< a visibility with |u| or |v| >= this is left out (1 / (2 cell))
 };
 
 /// Builds the index. Visibilities with |u| or |v| >= max_uv_lambda are left out. Runs with weight zero throughout are left out
 /// when weight is given. Counting sort, stable. Throws RunError if a tile is not in the map or the capacity is exceeded.
 /// @param weight [row][channel] or an empty view.
-void build_index(const FacetPlan& plan, const ChunkGeometry& chunk, View<const float, 2> weight, ChunkIndex& index);
+void build_index(const FacetPlan& plan, const ChunkGeometry& chunk, View<const float, 2> weight,
+                 ChunkIndex& index);
 
 }  // namespace fringeflow::gridder

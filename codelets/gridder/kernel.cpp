@@ -5,7 +5,7 @@
 #include <array>
 #include <cmath>
 
-#include "codelets/common/constants.hpp"
+#include "io/constants.hpp"
 #include "io/error.hpp"
 
 namespace fringeflow::gridder {

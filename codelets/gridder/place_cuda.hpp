@@ -7,10 +7,10 @@
 #include <complex>
 #include <memory>
 
-#include "codelets/common/constants.hpp"
 #include "codelets/common/cuda_worker.hpp"
 #include "codelets/gridder/geometry.hpp"
 #include "codelets/gridder/index.hpp"
+#include "io/constants.hpp"
 
 namespace fringeflow::gridder {
 

@@ -302,7 +302,8 @@ namespace {
 // Walks the channels of a row that are on the facet's image grid. Returns the runs that an index makes of
 // them.
 template <class Emit>
-int64_t for_each_run(const Facet& facet, double max_uv_lambda, const double* uvw_m, std::span<const double> freq_hz, Emit&& emit) {
+int64_t for_each_run(const Facet& facet, double max_uv_lambda, const double* uvw_m,
+                     std::span<const double> freq_hz, Emit&& emit) {
   int64_t begin = 0, end = static_cast<int64_t>(freq_hz.size()), runs = 0;
   RowWalker::clip_to_grid(uvw_m, freq_hz, max_uv_lambda, begin, end);
   const auto all = [](int64_t, int64_t) { return true; };

@@ -14,20 +14,20 @@ namespace fringeflow::gridder {
 
 /// Extent of the visibilities of one image (one output channel), from UVW and frequencies only.
 struct UvExtent {
-  double max_u_lambda = 0, max_v_lambda = 0;      ///< of |u|, |v| among those on the grid (|u|, |v| < 1/(2 cell))
-  double min_w_lambda = 0, max_w_lambda = 0;      ///< of |w| (after conjugation w >= 0)
-  int64_t visibilities = 0;                       ///< rows x channels on the grid
+  double max_u_lambda = 0, max_v_lambda = 0;  ///< of |u|, |v| among those on the grid (|u|, |v| < 1/(2 cell))
+  double min_w_lambda = 0, max_w_lambda = 0;  ///< of |w| (after conjugation w >= 0)
+  int64_t visibilities = 0;                   ///< rows x channels on the grid
 };
 
 struct PlanOptions {
-  double accuracy = 1e-4;      ///< 1e-13..0.1, relative L2 error against the direct sum
-  int facets_per_side = 0;     ///< 0: the cost model chooses
+  double accuracy = 1e-4;   ///< 1e-13..0.1, relative L2 error against the direct sum
+  int facets_per_side = 0;  ///< 0: the cost model chooses
   bool divide_by_n = false;
-  int strips_target = 32;      ///< strips of a facet, fewer when it has fewer tile columns; does not change bits
+  int strips_target = 32;  ///< strips of a facet, fewer when it has fewer tile columns; does not change bits
   // For tests and tuning: a given kernel and precision, whatever their error.
-  int support = 0;             ///< cells; 0: the cost model chooses
-  double sigma = 0;            ///< oversampling; used with support
-  int precision_bits = 0;      ///< 32 or 64; 0: single where its round-off allows
+  int support = 0;         ///< cells; 0: the cost model chooses
+  double sigma = 0;        ///< oversampling; used with support
+  int precision_bits = 0;  ///< 32 or 64; 0: single where its round-off allows
 };
 
 /// Choice of the cost model with the reasons, for the log: facets, support, sigma, planes, grid, precision, cost.
@@ -35,16 +35,16 @@ struct PlanSummary {
   int facets_per_side = 1;
   KernelShape kernel;
   bool double_precision = false;
-  int64_t planes = 0;      ///< sum over facets
-  double cost = 0;         ///< core seconds of the model
-  std::string text;        ///< one line for people
+  int64_t planes = 0;  ///< sum over facets
+  double cost = 0;     ///< core seconds of the model
+  std::string text;    ///< one line for people
 };
 
 /// Facets of an image without their tile maps (slot is empty). Facets have even sizes that cover the image.
 /// Facet::u_begin.., tiles_u.. are set from the extent so that every visibility on the grid falls inside.
 /// Throws UserError when accuracy or size cannot be had; odd sizes are refused.
-std::vector<std::shared_ptr<FacetPlan>> plan_facets(const ImageGeometry& image, const UvExtent& extent, const PlanOptions& options,
-                                                    PlanSummary& summary);
+std::vector<std::shared_ptr<FacetPlan>> plan_facets(const ImageGeometry& image, const UvExtent& extent,
+                                                    const PlanOptions& options, PlanSummary& summary);
 
 /// Marks the tiles that visibilities touch; visits every row once, streaming.
 class TileMarker {

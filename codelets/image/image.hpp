@@ -6,7 +6,7 @@
 #include <span>
 #include <vector>
 
-#include "codelets/common/view.hpp"
+#include "io/view.hpp"
 #include "runtime/codelet.hpp"
 
 namespace fringeflow::image {
@@ -15,11 +15,12 @@ namespace fringeflow::image {
 void paste_cpu(View<const float, 2> pixels, int64_t y_begin, int64_t x_begin, View<float, 2> image);
 
 /// out = sum_i weight_i image_i / sum_i weight_i over images of positive weight; NaN where any of them is; all weights zero: NaN.
-void combine_cpu(std::span<const View<const float, 2>> images, std::span<const double> weights, View<float, 2> out);
+void combine_cpu(std::span<const View<const float, 2>> images, std::span<const double> weights,
+                 View<float, 2> out);
 
 /// Buffers: image [ny][nx] (write when `first`, else read-write), then the strips (read).
 struct AssembleArgs {
-  int64_t nx = 0, ny = 0;                                    ///< of the image
+  int64_t nx = 0, ny = 0;  ///< of the image
   struct Strip {
     int64_t y_begin, x_begin, ny, nx;
   };

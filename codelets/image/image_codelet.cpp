@@ -18,7 +18,8 @@ void assemble_body(const runtime::BodyContext& context) {
   const View<float, 2> image(context[0].as<float>(), {args.ny, args.nx});
   for (size_t i = 0; i < args.strips.size(); ++i) {
     const auto& strip = args.strips[i];
-    paste_cpu(View<const float, 2>(context[1 + i].as<const float>(), {strip.ny, strip.nx}), strip.y_begin, strip.x_begin, image);
+    paste_cpu(View<const float, 2>(context[1 + i].as<const float>(), {strip.ny, strip.nx}), strip.y_begin,
+              strip.x_begin, image);
   }
 }
 
@@ -41,14 +42,16 @@ void zero_body(const runtime::BodyContext& context) {
 void fill_body(const runtime::BodyContext& context) {
   const auto& args = context.arguments<FillArgs>();
   if (args.blank) {
-    std::fill_n(context[0].as<float>(), args.bytes / static_cast<int64_t>(sizeof(float)), std::numeric_limits<float>::quiet_NaN());
+    std::fill_n(context[0].as<float>(), args.bytes / static_cast<int64_t>(sizeof(float)),
+                std::numeric_limits<float>::quiet_NaN());
     return;
   }
   if (!args.pixels) {
     std::memset(context[0].data, 0, static_cast<size_t>(args.bytes));
     return;
   }
-  std::transform(args.pixels->begin(), args.pixels->end(), context[0].as<float>(), [](float p) { return std::isfinite(p) ? p : 0.0f; });
+  std::transform(args.pixels->begin(), args.pixels->end(), context[0].as<float>(),
+                 [](float p) { return std::isfinite(p) ? p : 0.0f; });
 }
 
 #if FRINGEFLOW_HAVE_CUDA
@@ -58,8 +61,9 @@ void assemble_cuda_body(const runtime::BodyContext& context) {
   const View<float, 2> image(context[0].as<float>(), {args.ny, args.nx});
   for (size_t i = 0; i < args.strips.size(); ++i) {
     const auto& strip = args.strips[i];
-    paste_cuda(cuda::stream_of(context.cuda_stream()), View<const float, 2>(context[1 + i].as<const float>(), {strip.ny, strip.nx}),
-               strip.y_begin, strip.x_begin, image);
+    paste_cuda(cuda::stream_of(context.cuda_stream()),
+               View<const float, 2>(context[1 + i].as<const float>(), {strip.ny, strip.nx}), strip.y_begin,
+               strip.x_begin, image);
   }
 }
 
@@ -68,8 +72,8 @@ void combine_cuda_body(const runtime::BodyContext& context) {
   const auto& args = context.arguments<CombineArgs>();
   std::vector<const float*> images;
   for (size_t i = 0; i < args.sum_index.size(); ++i) images.push_back(context[2 + i].as<const float>());
-  combine_cuda(cuda::stream_of(context.cuda_stream()), images, args.sum_index, context[1].as<const double>(), context[0].as<float>(),
-               args.ny * args.nx);
+  combine_cuda(cuda::stream_of(context.cuda_stream()), images, args.sum_index, context[1].as<const double>(),
+               context[0].as<float>(), args.ny * args.nx);
 }
 
 void zero_cuda_body(const runtime::BodyContext& context) {
@@ -88,18 +92,23 @@ void fill_cuda_body(const runtime::BodyContext& context) {
 }
 #endif
 
-double fill_work(const void* arguments) { return static_cast<double>(static_cast<const FillArgs*>(arguments)->bytes); }
+double fill_work(const void* arguments) {
+  return static_cast<double>(static_cast<const FillArgs*>(arguments)->bytes);
+}
 
 double assemble_work(const void* arguments) {
   double pixels = 0;
-  for (const auto& strip : static_cast<const AssembleArgs*>(arguments)->strips) pixels += static_cast<double>(strip.ny * strip.nx);
+  for (const auto& strip : static_cast<const AssembleArgs*>(arguments)->strips)
+    pixels += static_cast<double>(strip.ny * strip.nx);
   return pixels;
 }
 double combine_work(const void* arguments) {
   const auto& args = *static_cast<const CombineArgs*>(arguments);
   return static_cast<double>(args.nx * args.ny) * static_cast<double>(args.sum_index.size());
 }
-double zero_work(const void* arguments) { return static_cast<double>(static_cast<const ZeroArgs*>(arguments)->bytes); }
+double zero_work(const void* arguments) {
+  return static_cast<double>(static_cast<const ZeroArgs*>(arguments)->bytes);
+}
 
 }  // namespace
 

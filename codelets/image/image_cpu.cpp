@@ -7,7 +7,8 @@
 namespace fringeflow::image {
 
 void paste_cpu(View<const float, 2> pixels, int64_t y_begin, int64_t x_begin, View<float, 2> image) {
-  const int64_t x0 = std::max<int64_t>(0, -x_begin), x1 = std::min(pixels.extent(1), image.extent(1) - x_begin);
+  const int64_t x0 = std::max<int64_t>(0, -x_begin),
+                x1 = std::min(pixels.extent(1), image.extent(1) - x_begin);
   for (int64_t y = 0; y < pixels.extent(0); ++y) {
     const int64_t row = y_begin + y;
     if (row < 0 || row >= image.extent(0) || x1 <= x0) continue;
@@ -15,7 +16,8 @@ void paste_cpu(View<const float, 2> pixels, int64_t y_begin, int64_t x_begin, Vi
   }
 }
 
-void combine_cpu(std::span<const View<const float, 2>> images, std::span<const double> weights, View<float, 2> out) {
+void combine_cpu(std::span<const View<const float, 2>> images, std::span<const double> weights,
+                 View<float, 2> out) {
   double total = 0;
   for (const double weight : weights) total += weight;
   for (int64_t i = 0; i < out.size(); ++i) {

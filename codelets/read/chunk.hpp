@@ -6,7 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "codelets/common/view.hpp"
+#include "io/view.hpp"
 
 namespace fringeflow {
 
@@ -17,18 +17,22 @@ struct ChunkLayout {
   int64_t rows = 0, channels = 0, stokes = 0;
 
   int64_t uvw_bytes() const { return padded(rows * 3 * int64_t{sizeof(double)}); }
-  int64_t vis_bytes() const { return padded(stokes * rows * channels * int64_t{sizeof(std::complex<float>)}); }
+  int64_t vis_bytes() const {
+    return padded(stokes * rows * channels * int64_t{sizeof(std::complex<float>)});
+  }
   int64_t weight_bytes() const { return padded(stokes * rows * channels * int64_t{sizeof(float)}); }
   int64_t bytes() const { return uvw_bytes() + vis_bytes() + weight_bytes(); }
 
   View<double, 2> uvw_m(void* chunk) const { return {static_cast<double*>(chunk), {rows, 3}}; }
   /// [stokes][row][channel]
   View<std::complex<float>, 3> vis(void* chunk) const {
-    return {reinterpret_cast<std::complex<float>*>(static_cast<std::byte*>(chunk) + uvw_bytes()), {stokes, rows, channels}};
+    return {reinterpret_cast<std::complex<float>*>(static_cast<std::byte*>(chunk) + uvw_bytes()),
+            {stokes, rows, channels}};
   }
   /// [stokes][row][channel]
   View<float, 3> weight(void* chunk) const {
-    return {reinterpret_cast<float*>(static_cast<std::byte*>(chunk) + uvw_bytes() + vis_bytes()), {stokes, rows, channels}};
+    return {reinterpret_cast<float*>(static_cast<std::byte*>(chunk) + uvw_bytes() + vis_bytes()),
+            {stokes, rows, channels}};
   }
   /// A buffer of vis_bytes() as [stokes][row][channel]: predicted or residual visibilities.
   View<std::complex<float>, 3> predicted(void* buffer) const {

@@ -14,18 +14,21 @@ void body(const runtime::BodyContext& context) {
   args.counters->add(args.set->read(args.spec, args.stokes, args.centre, out), args.first_time);
 }
 
-double work(const void* arguments) { return static_cast<double>(static_cast<const ReadArgs*>(arguments)->layout.bytes()); }
+double work(const void* arguments) {
+  return static_cast<double>(static_cast<const ReadArgs*>(arguments)->layout.bytes());
+}
 
 }  // namespace
 
 const runtime::CodeletDef& read_codelet() {
-  static const runtime::CodeletDef def{.name = "read",
-                                       .doc = "Reads a chunk of a MeasurementSet and forms Stokes visibilities and weights",
-                                       .colour = 0x8c6d31,
-                                       .role = runtime::Role::io,
-                                       .cpu = body,
-                                       .work = work,
-                                       .cpu_work_per_s = 1e9};
+  static const runtime::CodeletDef def{
+      .name = "read",
+      .doc = "Reads a chunk of a MeasurementSet and forms Stokes visibilities and weights",
+      .colour = 0x8c6d31,
+      .role = runtime::Role::io,
+      .cpu = body,
+      .work = work,
+      .cpu_work_per_s = 1e9};
   return def;
 }
 

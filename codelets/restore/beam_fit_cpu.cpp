@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
-#include "codelets/common/constants.hpp"
 #include "codelets/restore/restore.hpp"
+#include "io/constants.hpp"
 
 namespace fringeflow::restore {
 namespace {

@@ -10,7 +10,7 @@
 #include <cstdint>
 #include <optional>
 
-#include "codelets/common/view.hpp"
+#include "io/view.hpp"
 
 namespace fringeflow::restore {
 

@@ -36,8 +36,9 @@ void restore_body(const runtime::BodyContext& context) {
 void restore_cuda_body(const runtime::BodyContext& context) {
   cuda::throw_posted_error();
   const auto& args = context.arguments<RestoreArgs>();
-  restore_cuda(cuda::stream_of(context.cuda_stream()), context[1].as<const float>(), context[2].as<const float>(),
-               context[3].as<const BeamBlock>(), args.ny, args.nx, context[0].as<float>());
+  restore_cuda(cuda::stream_of(context.cuda_stream()), context[1].as<const float>(),
+               context[2].as<const float>(), context[3].as<const BeamBlock>(), args.ny, args.nx,
+               context[0].as<float>());
 }
 #endif
 

@@ -8,7 +8,7 @@
 #include <complex>
 #include <cstdint>
 
-#include "codelets/common/view.hpp"
+#include "io/view.hpp"
 
 namespace fringeflow {
 

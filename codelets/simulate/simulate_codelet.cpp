@@ -3,14 +3,15 @@
 #include <cmath>
 #include <vector>
 
-#include "codelets/common/constants.hpp"
 #include "codelets/simulate/simulate_tasks.hpp"
+#include "io/constants.hpp"
 
 namespace fringeflow {
 namespace {
 
 /// Multiplies all Stokes parameters by the Fourier transform of a group's Gaussian.
-void attenuate(const SourceGroup& group, View<const double, 2> uvw_m, const std::vector<double>& freq_hz, View<std::complex<float>, 3> vis) {
+void attenuate(const SourceGroup& group, View<const double, 2> uvw_m, const std::vector<double>& freq_hz,
+               View<std::complex<float>, 3> vis) {
   const double sine = std::sin(group.pa_rad), cosine = std::cos(group.pa_rad);
   const double to_sigma = 1 / std::sqrt(8 * std::log(2.0));
   const double a = group.major_rad * to_sigma, b = group.minor_rad * to_sigma;
@@ -36,7 +37,8 @@ void body(const runtime::BodyContext& context) {
   for (const auto& group : *args.groups) {
     const auto sources = static_cast<int64_t>(group.lmn.size() / 3);
     const View<std::complex<float>, 3> out(part.data(), shape);
-    simulate_cpu({uvw_m, View<const double, 1>(args.freq_hz->data(), {args.channels}), View<const double, 2>(group.lmn.data(), {sources, 3}),
+    simulate_cpu({uvw_m, View<const double, 1>(args.freq_hz->data(), {args.channels}),
+                  View<const double, 2>(group.lmn.data(), {sources, 3}),
                   View<const double, 3>(group.flux_jy.data(), {sources, args.channels, args.stokes}), out});
     if (group.major_rad > 0 || group.minor_rad > 0) attenuate(group, uvw_m, *args.freq_hz, out);
     for (int64_t i = 0; i < vis.size(); ++i) vis.data()[i] += part[static_cast<size_t>(i)];
@@ -47,7 +49,8 @@ double work(const void* arguments) {
   const auto& args = *static_cast<const SimulateTaskArgs*>(arguments);
   double flops = 0;
   for (const auto& group : *args.groups)
-    flops += simulate_flops(args.rows, args.channels, static_cast<int64_t>(group.lmn.size() / 3), args.stokes);
+    flops +=
+        simulate_flops(args.rows, args.channels, static_cast<int64_t>(group.lmn.size() / 3), args.stokes);
   return 1e3 + flops;
 }
 

@@ -5,8 +5,8 @@
 #include <cmath>
 #include <vector>
 
-#include "codelets/common/constants.hpp"
 #include "codelets/common/simd_targets.hpp"
+#include "io/constants.hpp"
 
 // Compiled once per instruction set by Highway, which picks the best at run time.
 #undef HWY_TARGET_INCLUDE

@@ -11,7 +11,8 @@ namespace {
 
 using runtime::BodyContext;
 
-gridder::ChunkGeometry chunk_geometry(const ChunkLayout& layout, void* chunk, const std::vector<double>& freq_hz, int64_t begin, int64_t end,
+gridder::ChunkGeometry chunk_geometry(const ChunkLayout& layout, void* chunk,
+                                      const std::vector<double>& freq_hz, int64_t begin, int64_t end,
                                       double max_uv_lambda) {
   return {layout.uvw_m(chunk), std::span<const double>(freq_hz), begin, end, max_uv_lambda};
 }
@@ -20,12 +21,15 @@ void density_body(const runtime::BodyContext& context) {
   const auto& args = context.arguments<DensityArgs>();
   void* chunk = context[1].data;
   // All Stokes use the density of the first one.
-  density_cpu(args.geometry, chunk_geometry(args.layout, chunk, *args.freq_hz, 0, args.layout.channels, args.geometry.max_uv_lambda),
-              plane(View<const float, 3>(args.layout.weight(chunk)), 0), context[0].as<double>());
+  density_cpu(
+      args.geometry,
+      chunk_geometry(args.layout, chunk, *args.freq_hz, 0, args.layout.channels, args.geometry.max_uv_lambda),
+      plane(View<const float, 3>(args.layout.weight(chunk)), 0), context[0].as<double>());
 }
 
 void density_summary_body(const runtime::BodyContext& context) {
-  *context[0].as<DensitySummary>() = density_summary(context.arguments<DensitySummaryArgs>().geometry, context[1].as<const double>());
+  *context[0].as<DensitySummary>() =
+      density_summary(context.arguments<DensitySummaryArgs>().geometry, context[1].as<const double>());
 }
 
 WeightScheme scheme_of(const ImageOptions& options) {
@@ -41,21 +45,25 @@ void weigh_body(const runtime::BodyContext& context) {
   auto* sums = context[1].as<double>();
   const auto scheme = scheme_of(args.options);
   const double* density = context.size() > 2 ? context[2].as<const double>() : nullptr;
-  const double s2 = scheme.weighting == Weighting::kBriggs ? briggs_s2(scheme.robust, *context[3].as<const DensitySummary>()) : 0;
+  const double s2 = scheme.weighting == Weighting::kBriggs
+                        ? briggs_s2(scheme.robust, *context[3].as<const DensitySummary>())
+                        : 0;
   for (size_t c = 0; c < args.channels.size(); ++c)
     for (int64_t stokes = 0; stokes < args.layout.stokes; ++stokes) {
       double unused = 0;
       double& sum = args.add_to_sums ? sums[static_cast<int64_t>(c) * args.layout.stokes + stokes] : unused;
-      const auto geometry = chunk_geometry(args.layout, chunk, *args.freq_hz, args.channels[c].first, args.channels[c].second,
-                                           args.geometry.max_uv_lambda);
-      const auto beyond = apply_weights_cpu(scheme, s2, args.geometry, density, geometry, plane(args.layout.weight(chunk), stokes), sum);
+      const auto geometry = chunk_geometry(args.layout, chunk, *args.freq_hz, args.channels[c].first,
+                                           args.channels[c].second, args.geometry.max_uv_lambda);
+      const auto beyond = apply_weights_cpu(scheme, s2, args.geometry, density, geometry,
+                                            plane(args.layout.weight(chunk), stokes), sum);
       if (args.add_to_sums && stokes == 0) args.counters->add_beyond_grid(beyond);
     }
 }
 
 #if FRINGEFLOW_HAVE_CUDA
 WeightChunk chunk_on_device(const BodyContext& context, const ChunkLayout& layout, void* chunk,
-                            const std::shared_ptr<const std::vector<double>>& freq_hz, int64_t begin, int64_t end) {
+                            const std::shared_ptr<const std::vector<double>>& freq_hz, int64_t begin,
+                            int64_t end) {
   auto& worker = cuda::Worker::of(cuda::stream_of(context.cuda_stream()));
   return {layout.uvw_m(chunk).data(), worker.constants(freq_hz), layout.rows, layout.channels, begin, end};
 }
@@ -70,8 +78,9 @@ void density_cuda_body(const BodyContext& context) {
 }
 
 void density_summary_cuda_body(const BodyContext& context) {
-  density_summary_cuda(cuda::stream_of(context.cuda_stream()), context.arguments<DensitySummaryArgs>().geometry,
-                       context[1].as<const double>(), context[0].as<DensitySummary>());
+  density_summary_cuda(cuda::stream_of(context.cuda_stream()),
+                       context.arguments<DensitySummaryArgs>().geometry, context[1].as<const double>(),
+                       context[0].as<DensitySummary>());
 }
 
 void weigh_cuda_body(const BodyContext& context) {
@@ -79,16 +88,20 @@ void weigh_cuda_body(const BodyContext& context) {
   const auto& args = context.arguments<WeighArgs>();
   void* chunk = context[0].data;
   const auto scheme = scheme_of(args.options);
-  const auto factor = weight_factor(scheme, context.size() > 2 ? context[2].as<const double>() : nullptr,
-                                    scheme.weighting == Weighting::kBriggs ? context[3].as<const DensitySummary>() : nullptr);
+  const auto factor =
+      weight_factor(scheme, context.size() > 2 ? context[2].as<const double>() : nullptr,
+                    scheme.weighting == Weighting::kBriggs ? context[3].as<const DensitySummary>() : nullptr);
   for (size_t c = 0; c < args.channels.size(); ++c)
     for (int64_t stokes = 0; stokes < args.layout.stokes; ++stokes) {
       std::function<void(int64_t)> beyond;
       if (args.add_to_sums && stokes == 0)
         beyond = [counters = args.counters](int64_t count) { counters->add_beyond_grid(count); };
-      double* sum = args.add_to_sums ? context[1].as<double>() + static_cast<int64_t>(c) * args.layout.stokes + stokes : nullptr;
+      double* sum = args.add_to_sums
+                        ? context[1].as<double>() + static_cast<int64_t>(c) * args.layout.stokes + stokes
+                        : nullptr;
       apply_weights_cuda(cuda::stream_of(context.cuda_stream()), factor, args.geometry,
-                         chunk_on_device(context, args.layout, chunk, args.freq_hz, args.channels[c].first, args.channels[c].second),
+                         chunk_on_device(context, args.layout, chunk, args.freq_hz, args.channels[c].first,
+                                         args.channels[c].second),
                          plane(args.layout.weight(chunk), stokes).data(), sum, std::move(beyond));
     }
 }
@@ -98,7 +111,9 @@ double density_work(const void* arguments) {
   const auto& layout = static_cast<const DensityArgs*>(arguments)->layout;
   return static_cast<double>(layout.rows * layout.channels);
 }
-double summary_work(const void* arguments) { return static_cast<double>(static_cast<const DensitySummaryArgs*>(arguments)->geometry.size()); }
+double summary_work(const void* arguments) {
+  return static_cast<double>(static_cast<const DensitySummaryArgs*>(arguments)->geometry.size());
+}
 double weigh_work(const void* arguments) {
   const auto& layout = static_cast<const WeighArgs*>(arguments)->layout;
   return static_cast<double>(layout.rows * layout.channels * layout.stokes);

@@ -3,8 +3,8 @@
 #include <cmath>
 #include <vector>
 
-#include "codelets/common/constants.hpp"
 #include "codelets/weight/weight.hpp"
+#include "io/constants.hpp"
 
 namespace fringeflow::weight {
 namespace {

@@ -10,9 +10,9 @@
 #include <memory>
 #include <vector>
 
-#include "codelets/common/constants.hpp"
 #include "codelets/common/cuda_worker.hpp"
 #include "codelets/weight/weight.hpp"
+#include "io/constants.hpp"
 
 namespace fringeflow::weight {
 

@@ -11,9 +11,12 @@ void uvw_body(const runtime::BodyContext& context) {
 void write_body(const runtime::BodyContext& context) {
   const auto& args = context.arguments<WriteRowsArgs>();
   args.write(View<const double, 2>(context[1].as<const double>(), {args.rows, 3}),
-             View<const std::complex<float>, 3>(context[0].as<const std::complex<float>>(), {args.stokes, args.rows, args.channels}));
+             View<const std::complex<float>, 3>(context[0].as<const std::complex<float>>(),
+                                                {args.stokes, args.rows, args.channels}));
 }
-double uvw_work(const void* arguments) { return static_cast<double>(static_cast<const UvwArgs*>(arguments)->rows) * 24; }
+double uvw_work(const void* arguments) {
+  return static_cast<double>(static_cast<const UvwArgs*>(arguments)->rows) * 24;
+}
 double write_work(const void* arguments) {
   const auto& args = *static_cast<const WriteRowsArgs*>(arguments);
   return static_cast<double>(args.rows * args.channels * args.stokes) * 8;

@@ -13,7 +13,7 @@ namespace fringeflow {
 struct WriteArgs {
   std::string path;
   io::FitsHeader header;
-  std::vector<int64_t> sum_index;   ///< sums that make up WSCIMGWG
+  std::vector<int64_t> sum_index;  ///< sums that make up WSCIMGWG
   bool with_beam = false;
   std::shared_ptr<io::Products> products;
 };

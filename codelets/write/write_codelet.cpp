@@ -26,7 +26,8 @@ void body(const runtime::BodyContext& context) {
 
 void preview_body(const runtime::BodyContext& context) {
   const auto& args = context.arguments<PreviewArgs>();
-  io::write_png_preview(args.path, View<const float, 2>(context[0].as<const float>(), {args.ny, args.nx}), {}, args.products.get());
+  io::write_png_preview(args.path, View<const float, 2>(context[0].as<const float>(), {args.ny, args.nx}), {},
+                        args.products.get());
 }
 double preview_work(const void* arguments) {
   const auto& args = *static_cast<const PreviewArgs*>(arguments);

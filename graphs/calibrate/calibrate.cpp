@@ -62,7 +62,9 @@ Sky load_sky(const std::string& model) {
     return sky;
   }
   io::SkyModel loaded = io::load_sky_model(model);
-  if (loaded.image) throw UserError("model: " + model + " is an image; calibrate takes components (FILE.csv, COMPONENTS.txt) or point:FLUX");
+  if (loaded.image)
+    throw UserError("model: " + model +
+                    " is an image; calibrate takes components (FILE.csv, COMPONENTS.txt) or point:FLUX");
   if (loaded.components.empty()) throw UserError("model: " + model + " has no sources");
   sky.components = std::move(loaded.components);
   return sky;
@@ -84,8 +86,10 @@ class Calibration {
  public:
   explicit Calibration(const CalibrateJob& job) : job_(job), sky_(load_sky(job.model)) {
     io::check_writable_prefix(job.output);
-    access_ = std::make_shared<io::CorrelationAccess>(job.ms, io::CorrelationSelection{job.column, job.uv_m, job.uv_lambda}, job.apply_column);
-    for (auto& rows : access_->divide(job.interval_s, kChunkVisibilities)) units_.push_back({std::move(rows), {}, -1, -1, -1});
+    access_ = std::make_shared<io::CorrelationAccess>(
+        job.ms, io::CorrelationSelection{job.column, job.uv_m, job.uv_lambda}, job.apply_column);
+    for (auto& rows : access_->divide(job.interval_s, kChunkVisibilities))
+      units_.push_back({std::move(rows), {}, -1, -1, -1});
     check_windows();
     for (auto& unit : units_) unit.shape = shape_of(unit.rows.window);
   }
@@ -119,7 +123,8 @@ Shape Calibration::shape_of(int window) const {
   shape.kind = job_.solve;
   shape.antennas = static_cast<int64_t>(info.antennas.size());
   shape.channels = info.windows[static_cast<size_t>(window)].channel_end;
-  shape.channels_per_solution = job_.channels_per_solution > 0 ? std::min(job_.channels_per_solution, shape.channels) : shape.channels;
+  shape.channels_per_solution =
+      job_.channels_per_solution > 0 ? std::min(job_.channels_per_solution, shape.channels) : shape.channels;
   shape.correlations = info.windows[static_cast<size_t>(window)].correlations;
   return shape;
 }
@@ -132,22 +137,32 @@ void Calibration::check_windows() const {
   for (const auto& unit : units_) {
     const auto& codes = access_->correlations(unit.rows.window);
     const bool parallel = codes.size() == 1 || codes.size() == 2 || codes.size() == 4;
-    const bool pair = codes == std::vector<int>{5, 8} || codes == std::vector<int>{9, 12} || codes.size() == 1;
+    const bool pair =
+        codes == std::vector<int>{5, 8} || codes == std::vector<int>{9, 12} || codes.size() == 1;
     const bool all = codes == std::vector<int>{5, 6, 7, 8} || codes == std::vector<int>{9, 10, 11, 12};
     if (!parallel || !(pair || all))
-      throw UserError(fmt::format("'{}' has the correlations {}; calibrate takes XX, YY or RR, LL or all four in order", path(),
-                                  io::correlation_names(codes)));
+      throw UserError(
+          fmt::format("'{}' has the correlations {}; calibrate takes XX, YY or RR, LL or all four in order",
+                      path(), io::correlation_names(codes)));
     if (job_.solve == SolveKind::full && !all)
-      throw UserError(fmt::format("solve: full needs four correlations, '{}' has {}", path(), io::correlation_names(codes)));
-    if (common && *common != codes) throw UserError(fmt::format("'{}' has spectral windows with different correlations; split it", path()));
+      throw UserError(fmt::format("solve: full needs four correlations, '{}' has {}", path(),
+                                  io::correlation_names(codes)));
+    if (common && *common != codes)
+      throw UserError(fmt::format("'{}' has spectral windows with different correlations; split it", path()));
     common = codes;
-    const auto [at, fresh] = seen.try_emplace(info.windows[static_cast<size_t>(unit.rows.window)].id, unit.rows.window);
+    const auto [at, fresh] =
+        seen.try_emplace(info.windows[static_cast<size_t>(unit.rows.window)].id, unit.rows.window);
     if (!fresh && at->second != unit.rows.window)
-      throw UserError(fmt::format("'{}' has a spectral window with two polarisation setups; split it", path()));
+      throw UserError(
+          fmt::format("'{}' has a spectral window with two polarisation setups; split it", path()));
     for (const auto& chunk : unit.rows.chunks) {
-      if (centre && sky_.point_jy && std::hypot(centre->ra_rad - chunk.phase_centre.ra_rad, centre->dec_rad - chunk.phase_centre.dec_rad) > 1e-9)
-        throw UserError(fmt::format("model: '{}' has fields with several phase centres, {} is in one of them; split the set or give a catalogue",
-                                    path(), job_.model));
+      if (centre && sky_.point_jy &&
+          std::hypot(centre->ra_rad - chunk.phase_centre.ra_rad,
+                     centre->dec_rad - chunk.phase_centre.dec_rad) > 1e-9)
+        throw UserError(
+            fmt::format("model: '{}' has fields with several phase centres, {} is in one of them; split the "
+                        "set or give a catalogue",
+                        path(), job_.model));
       centre = &chunk.phase_centre;
     }
   }
@@ -169,7 +184,8 @@ void Calibration::create(runtime::Runtime& runtime) {
     const int64_t gains = shape.blocks() * shape.antennas * shape.polarisations();
     unit.gains = runtime.create({"gains", padded(16 * gains), 0});
     unit.valid = runtime.create({"valid", padded(gains), 0});
-    unit.outcomes = runtime.create({"outcomes", padded(static_cast<int64_t>(sizeof(Outcome)) * shape.blocks() * shape.fits()), 0});
+    unit.outcomes = runtime.create(
+        {"outcomes", padded(static_cast<int64_t>(sizeof(Outcome)) * shape.blocks() * shape.fits()), 0});
   }
   for (int64_t i = 0; i < std::min(kSlots, pieces); ++i) {
     Slot slot;
@@ -182,21 +198,24 @@ void Calibration::create(runtime::Runtime& runtime) {
     slot.count = runtime.create({"count", 64, 0});
     ring_.push_back(slot);
   }
-  for (int64_t i = 0; i < std::clamp<int64_t>(kSumBytes / sums, 1, kSlots); ++i) sums_.push_back(runtime.create({"sums", padded(sums), 0}));
+  for (int64_t i = 0; i < std::clamp<int64_t>(kSumBytes / sums, 1, kSlots); ++i)
+    sums_.push_back(runtime.create({"sums", padded(sums), 0}));
 }
 
-void Calibration::submit_read(runtime::Runtime& runtime, const io::ChunkSpec& chunk, const Slot& slot, int32_t number) {
+void Calibration::submit_read(runtime::Runtime& runtime, const io::ChunkSpec& chunk, const Slot& slot,
+                              int32_t number) {
   const int64_t correlations = access_->info().windows[static_cast<size_t>(chunk.window)].correlations;
   auto read = [access = access_, &chunk](io::CorrelationBuffers& out) { access->read(chunk, out); };
-  runtime.submit(runtime::make_task(calibrate::read_correlations_codelet(),
-                                    calibrate::ReadCorrelationsArgs{chunk.rows, chunk.channels, correlations, std::move(read)},
-                                    {{slot.uvw, Access::write},
-                                     {slot.antennas, Access::write},
-                                     {slot.vis, Access::write},
-                                     {slot.weight, Access::write},
-                                     {slot.flag, Access::write},
-                                     {token_, Access::read_write}},
-                                    {number}, 2));
+  runtime.submit(runtime::make_task(
+      calibrate::read_correlations_codelet(),
+      calibrate::ReadCorrelationsArgs{chunk.rows, chunk.channels, correlations, std::move(read)},
+      {{slot.uvw, Access::write},
+       {slot.antennas, Access::write},
+       {slot.vis, Access::write},
+       {slot.weight, Access::write},
+       {slot.flag, Access::write},
+       {token_, Access::read_write}},
+      {number}, 2));
 }
 
 void Calibration::submit_solutions(runtime::Runtime& runtime) {
@@ -207,30 +226,39 @@ void Calibration::submit_solutions(runtime::Runtime& runtime) {
     const Unit& unit = units_[i];
     const int window = unit.rows.window;
     auto& freq = frequencies[window];
-    if (!freq) freq = std::make_shared<const std::vector<double>>(access_->info().windows[static_cast<size_t>(window)].freq_hz);
+    if (!freq)
+      freq = std::make_shared<const std::vector<double>>(
+          access_->info().windows[static_cast<size_t>(window)].freq_hz);
     const auto codes = std::make_shared<const std::vector<int>>(access_->correlations(window));
     const DataId sums = sums_[i % sums_.size()];
     bool first = true;
     for (const auto& chunk : unit.rows.chunks) {
       const Slot& slot = ring_[static_cast<size_t>(number) % ring_.size()];
       auto& group = groups[{window, chunk.phase_centre.ra_rad, chunk.phase_centre.dec_rad}];
-      if (!group) group = graphs::source_groups(sky_.seen_from(chunk.phase_centre), chunk.phase_centre, *freq, stokes_);
+      if (!group)
+        group = graphs::source_groups(sky_.seen_from(chunk.phase_centre), chunk.phase_centre, *freq, stokes_);
       submit_read(runtime, chunk, slot, number);
-      runtime.submit(runtime::make_task(simulate_codelet(), SimulateTaskArgs{chunk.rows, chunk.channels, stokes_, freq, group},
+      runtime.submit(runtime::make_task(simulate_codelet(),
+                                        SimulateTaskArgs{chunk.rows, chunk.channels, stokes_, freq, group},
                                         {{slot.model, Access::write}, {slot.uvw, Access::read}}, {number}));
-      runtime.submit(runtime::make_task(calibrate::accumulate_codelet(), calibrate::AccumulateArgs{unit.shape, chunk.rows, stokes_, codes, first},
-                                        {{sums, first ? Access::write : Access::read_write},
-                                         {slot.vis, Access::read},
-                                         {slot.weight, Access::read},
-                                         {slot.antennas, Access::read},
-                                         {slot.model, Access::read}},
-                                        {number}));
+      runtime.submit(
+          runtime::make_task(calibrate::accumulate_codelet(),
+                             calibrate::AccumulateArgs{unit.shape, chunk.rows, stokes_, codes, first},
+                             {{sums, first ? Access::write : Access::read_write},
+                              {slot.vis, Access::read},
+                              {slot.weight, Access::read},
+                              {slot.antennas, Access::read},
+                              {slot.model, Access::read}},
+                             {number}));
       first = false;
       ++number;
     }
-    runtime.submit(runtime::make_task(
-        calibrate::solve_codelet(), calibrate::SolveArgs{unit.shape},
-        {{unit.gains, Access::write}, {unit.valid, Access::write}, {unit.outcomes, Access::write}, {sums, Access::read}}, {number - 1}, 1));
+    runtime.submit(runtime::make_task(calibrate::solve_codelet(), calibrate::SolveArgs{unit.shape},
+                                      {{unit.gains, Access::write},
+                                       {unit.valid, Access::write},
+                                       {unit.outcomes, Access::write},
+                                       {sums, Access::read}},
+                                      {number - 1}, 1));
   }
 }
 
@@ -243,14 +271,17 @@ void Calibration::submit_corrections(runtime::Runtime& runtime) {
   for (const auto& unit : units_)
     for (const auto& chunk : unit.rows.chunks) pieces.push_back({&unit, &chunk});
   const size_t ahead = ring_.size();
-  auto submit_read_of = [&](size_t i) { submit_read(runtime, *pieces[i].chunk, ring_[i % ahead], static_cast<int32_t>(i)); };
+  auto submit_read_of = [&](size_t i) {
+    submit_read(runtime, *pieces[i].chunk, ring_[i % ahead], static_cast<int32_t>(i));
+  };
   // A ring's worth of reading comes first, so that correcting never waits for the writing of the piece before.
   for (size_t i = 0; i < std::min(ahead, pieces.size()); ++i) submit_read_of(i);
   for (size_t i = 0; i < pieces.size() && !runtime.failed(); ++i) {
     const auto& [unit, chunk] = pieces[i];
     const Slot& slot = ring_[i % ahead];
     const auto number = static_cast<int32_t>(i);
-    runtime.submit(runtime::make_task(calibrate::apply_codelet(), calibrate::ApplyArgs{unit->shape, chunk->rows},
+    runtime.submit(runtime::make_task(calibrate::apply_codelet(),
+                                      calibrate::ApplyArgs{unit->shape, chunk->rows},
                                       {{slot.vis, Access::read_write},
                                        {slot.flag, Access::read_write},
                                        {slot.count, Access::write},
@@ -258,14 +289,20 @@ void Calibration::submit_corrections(runtime::Runtime& runtime) {
                                        {unit->gains, Access::read},
                                        {unit->valid, Access::read}},
                                       {number}));
-    auto write = [this, chunk = chunk](View<const std::complex<float>, 3> vis, View<const uint8_t, 3> flag, int64_t changed) {
+    auto write = [this, chunk = chunk](View<const std::complex<float>, 3> vis, View<const uint8_t, 3> flag,
+                                       int64_t changed) {
       access_->write(*chunk, vis, flag, changed > 0);
       flagged_ += changed;
     };
-    runtime.submit(runtime::make_task(
-        calibrate::write_correlations_codelet(),
-        calibrate::WriteCorrelationsArgs{chunk->rows, chunk->channels, unit->shape.correlations, std::move(write)},
-        {{slot.vis, Access::read}, {slot.flag, Access::read}, {slot.count, Access::read}, {token_, Access::read_write}}, {number}, 1));
+    runtime.submit(
+        runtime::make_task(calibrate::write_correlations_codelet(),
+                           calibrate::WriteCorrelationsArgs{chunk->rows, chunk->channels,
+                                                            unit->shape.correlations, std::move(write)},
+                           {{slot.vis, Access::read},
+                            {slot.flag, Access::read},
+                            {slot.count, Access::read},
+                            {token_, Access::read_write}},
+                           {number}, 1));
     if (i + ahead < pieces.size()) submit_read_of(i + ahead);
   }
 }
@@ -292,7 +329,8 @@ io::GainTable Calibration::gains(const runtime::Runtime& runtime) const {
     for (int64_t block = 0; block < unit.shape.blocks(); ++block) {
       if (!place.try_emplace({unit.rows.window, block}, 0).second) continue;
       const auto& freq = info.windows[static_cast<size_t>(unit.rows.window)].freq_hz;
-      const int64_t begin = block * unit.shape.channels_per_solution, end = std::min(begin + unit.shape.channels_per_solution, unit.shape.channels);
+      const int64_t begin = block * unit.shape.channels_per_solution,
+                    end = std::min(begin + unit.shape.channels_per_solution, unit.shape.channels);
       double sum = 0;
       for (int64_t c = begin; c < end; ++c) sum += freq[static_cast<size_t>(c)];
       blocks.emplace_back(sum / static_cast<double>(end - begin), unit.rows.window, block);
@@ -343,13 +381,19 @@ void Calibration::report(const runtime::Runtime& runtime) const {
     }
   }
   if (found == 0)
-    throw RunError(failed > 0 ? fmt::format("'{}': none of {} solutions converged; nothing is written", path(), fits)
-                              : fmt::format("'{}': no visibilities are left to calibrate on: all are flagged, not finite or outside the uv range", path()));
-  std::nth_element(iterations.begin(), iterations.begin() + static_cast<int64_t>(iterations.size() / 2), iterations.end());
-  spdlog::info("{} fits in {} intervals: median {} iterations, residual {:.3g} of the data (rms)", fits, access_->interval_times_s().size(),
-               iterations[iterations.size() / 2], std::sqrt(residual / data));
+    throw RunError(failed > 0
+                       ? fmt::format("'{}': none of {} solutions converged; nothing is written", path(), fits)
+                       : fmt::format("'{}': no visibilities are left to calibrate on: all are flagged, not "
+                                     "finite or outside the uv range",
+                                     path()));
+  std::nth_element(iterations.begin(), iterations.begin() + static_cast<int64_t>(iterations.size() / 2),
+                   iterations.end());
+  spdlog::info("{} fits in {} intervals: median {} iterations, residual {:.3g} of the data (rms)", fits,
+               access_->interval_times_s().size(), iterations[iterations.size() / 2],
+               std::sqrt(residual / data));
   if (empty > 0) spdlog::info("{} fits had no data", empty);
-  if (unconverged > 0) spdlog::warn("{} of {} fits stopped before the tolerance of 1e-8, closer than 1e-3", unconverged, fits);
+  if (unconverged > 0)
+    spdlog::warn("{} of {} fits stopped before the tolerance of 1e-8, closer than 1e-3", unconverged, fits);
   if (failed > 0) spdlog::warn("{} of {} fits failed: their solutions are flagged", failed, fits);
 }
 
@@ -365,17 +409,20 @@ void Calibration::run() {
     const io::GainTable table = gains(runtime);
     io::write_h5parm(job_.output, table);
     const auto good = std::count(table.valid.begin(), table.valid.end(), 1);
-    spdlog::info("{}: {} intervals x {} frequencies x {} antennas x {}, {:.1f} % flagged", job_.output, table.times_s.size(), table.freq_hz.size(),
-                 table.antennas.size(), table.pols(), 100 - 100 * static_cast<double>(good) / static_cast<double>(table.size()));
+    spdlog::info("{}: {} intervals x {} frequencies x {} antennas x {}, {:.1f} % flagged", job_.output,
+                 table.times_s.size(), table.freq_hz.size(), table.antennas.size(), table.pols(),
+                 100 - 100 * static_cast<double>(good) / static_cast<double>(table.size()));
     if (!job_.apply_column.empty()) {
       submit_corrections(runtime);
       runtime.wait_all();
       access_->flush();
-      spdlog::info("{}: column {} written; {} correlations more are flagged, for want of a solution", path(), job_.apply_column, flagged_.load());
+      spdlog::info("{}: column {} written; {} correlations more are flagged, for want of a solution", path(),
+                   job_.apply_column, flagged_.load());
     }
   }
   runtime.learn();
-  spdlog::info("calibrated in {:.2f} s", std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
+  spdlog::info("calibrated in {:.2f} s",
+               std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
 }
 
 }  // namespace

@@ -16,13 +16,18 @@ void ImagingGraph::create_chunks() {
   const size_t n = plan_.chunks.size();
   loaded_once_.assign(n, false);
   weighed_once_.assign(n, false);
-  for (size_t i = 0; i < plan_.sets.size(); ++i) tokens_.push_back(create("reader of set " + std::to_string(i), 64));
-  sums_ = create("sums of weights", static_cast<int64_t>(plan_.channels.size()) * plan_.stokes() * int64_t{sizeof(double)});
-  submit(runtime::make_task(image::zero_codelet(), image::ZeroArgs{static_cast<int64_t>(plan_.channels.size()) * plan_.stokes() * int64_t{sizeof(double)}},
-                            {{sums_, Access::write}}));
+  for (size_t i = 0; i < plan_.sets.size(); ++i)
+    tokens_.push_back(create("reader of set " + std::to_string(i), 64));
+  sums_ = create("sums of weights",
+                 static_cast<int64_t>(plan_.channels.size()) * plan_.stokes() * int64_t{sizeof(double)});
+  submit(runtime::make_task(
+      image::zero_codelet(),
+      image::ZeroArgs{static_cast<int64_t>(plan_.channels.size()) * plan_.stokes() * int64_t{sizeof(double)}},
+      {{sums_, Access::write}}));
   resident_.resize(n);
   if (memory.resident) {
-    for (size_t i = 0; i < n; ++i) resident_[i].chunk = create("chunk " + std::to_string(i), plan_.chunks[i].layout.bytes());
+    for (size_t i = 0; i < n; ++i)
+      resident_[i].chunk = create("chunk " + std::to_string(i), plan_.chunks[i].layout.bytes());
   } else {
     int64_t most = 0;
     for (const auto& chunk : plan_.chunks) most = std::max(most, chunk.layout.bytes());
@@ -31,16 +36,19 @@ void ImagingGraph::create_chunks() {
       ring_[i].chunk = create("ring slot " + std::to_string(i), most);
       for (size_t c = 0; c < plan_.channels.size(); ++c)
         for (size_t f = 0; f < plan_.channels[c].facets.size(); ++f)
-          ring_[i].index[{c, f}] = create("index of ring slot " + std::to_string(i), longest_index(plan_, c, f));
+          ring_[i].index[{c, f}] =
+              create("index of ring slot " + std::to_string(i), longest_index(plan_, c, f));
     }
   }
   if (!plan_.cleans()) return;
   int64_t most = 0;
   for (const auto& chunk : plan_.chunks) most = std::max(most, chunk.layout.vis_bytes());
   if (memory.resident || memory.predicted_resident)
-    for (size_t i = 0; i < n; ++i) resident_[i].predicted = create("predicted " + std::to_string(i), plan_.chunks[i].layout.vis_bytes());
+    for (size_t i = 0; i < n; ++i)
+      resident_[i].predicted = create("predicted " + std::to_string(i), plan_.chunks[i].layout.vis_bytes());
   else
-    for (size_t i = 0; i < ring_.size(); ++i) ring_[i].predicted = create("predicted, ring slot " + std::to_string(i), most);
+    for (size_t i = 0; i < ring_.size(); ++i)
+      ring_[i].predicted = create("predicted, ring slot " + std::to_string(i), most);
 }
 
 ImagingGraph::Loaded& ImagingGraph::load(size_t chunk) {
@@ -49,10 +57,12 @@ ImagingGraph::Loaded& ImagingGraph::load(size_t chunk) {
   if (resident && loaded_once_[chunk]) return resident_[chunk];
   auto& slot = resident ? resident_[chunk] : ring_[static_cast<size_t>(loads_++) % ring_.size()];
   if (!resident && resident_[chunk].predicted >= 0) slot.predicted = resident_[chunk].predicted;
-  ReadArgs args{planned.set, planned.spec, planned.layout, plan_.job.image.stokes, plan_.centre_shift, counters_, !loaded_once_[chunk]};
-  submit(runtime::make_task(read_codelet(), std::move(args),
-                            {{slot.chunk, Access::write}, {tokens_[static_cast<size_t>(planned.spec.ms)], Access::read_write}},
-                            tag(static_cast<int32_t>(chunk)), 10));
+  ReadArgs args{planned.set,        planned.spec, planned.layout,      plan_.job.image.stokes,
+                plan_.centre_shift, counters_,    !loaded_once_[chunk]};
+  submit(runtime::make_task(
+      read_codelet(), std::move(args),
+      {{slot.chunk, Access::write}, {tokens_[static_cast<size_t>(planned.spec.ms)], Access::read_write}},
+      tag(static_cast<int32_t>(chunk)), 10));
   loaded_once_[chunk] = true;
   return slot;
 }
@@ -66,7 +76,8 @@ void ImagingGraph::weigh(size_t chunk, Loaded& loaded) {
   args.options = plan_.job.image;
   args.geometry = weight::density_geometry(plan_.geometry);
   args.counters = counters_;
-  for (size_t c = 0; c < plan_.channels.size(); ++c) args.channels.push_back({planned.parts[c].channel_begin, planned.parts[c].channel_end});
+  for (size_t c = 0; c < plan_.channels.size(); ++c)
+    args.channels.push_back({planned.parts[c].channel_begin, planned.parts[c].channel_end});
   args.add_to_sums = !weighed_once_[chunk];
   weighed_once_[chunk] = true;
   std::vector<std::pair<DataId, Access>> data{{loaded.chunk, Access::read_write}};
@@ -75,7 +86,8 @@ void ImagingGraph::weigh(size_t chunk, Loaded& loaded) {
     data.emplace_back(density_, Access::read);
     data.emplace_back(density_summary_, Access::read);
   }
-  submit(runtime::make_task(weight::weigh_codelet(), std::move(args), std::move(data), tag(static_cast<int32_t>(chunk)), 8));
+  submit(runtime::make_task(weight::weigh_codelet(), std::move(args), std::move(data),
+                            tag(static_cast<int32_t>(chunk)), 8));
 }
 
 void ImagingGraph::build_index(size_t chunk, Loaded& loaded, size_t channel, size_t facet) {
@@ -84,10 +96,12 @@ void ImagingGraph::build_index(size_t chunk, Loaded& loaded, size_t channel, siz
   const auto& plan = plan_.channels[channel].facets[facet];
   if (plan_.memory.resident) {
     if (id > 0) return;  // 0 is a reader's token: never an index
-    id = create("index of chunk " + std::to_string(chunk), gridder::index_bytes(*plan, planned.parts[channel].run_capacity[facet]));
+    id = create("index of chunk " + std::to_string(chunk),
+                gridder::index_bytes(*plan, planned.parts[channel].run_capacity[facet]));
   }
   gridder::IndexArgs args{plan, planned.grid_chunk(channel, facet, plan_.max_uv_lambda), plan_.stokes() == 1};
-  submit(runtime::make_task(gridder::index_codelet(), std::move(args), {{loaded.chunk, Access::read}, {id, Access::write}},
+  submit(runtime::make_task(gridder::index_codelet(), std::move(args),
+                            {{loaded.chunk, Access::read}, {id, Access::write}},
                             tag(static_cast<int32_t>(chunk), static_cast<int32_t>(facet)), 7));
 }
 
@@ -100,7 +114,8 @@ void ImagingGraph::density_pass() {
   for (size_t i = 0; i < plan_.chunks.size(); ++i) {
     const auto& loaded = load(i);
     weight::DensityArgs args{geometry, plan_.chunks[i].layout, plan_.chunks[i].freq_hz};
-    submit(runtime::make_task(weight::density_codelet(), std::move(args), {{density_, Access::read_write}, {loaded.chunk, Access::read}},
+    submit(runtime::make_task(weight::density_codelet(), std::move(args),
+                              {{density_, Access::read_write}, {loaded.chunk, Access::read}},
                               tag(static_cast<int32_t>(i)), 9));
   }
   submit(runtime::make_task(weight::density_summary_codelet(), weight::DensitySummaryArgs{geometry},

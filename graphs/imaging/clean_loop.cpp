@@ -19,22 +19,27 @@ void ImagingGraph::create_clean() {
       const auto id = create("model", image_bytes);
       images_.model[c].push_back(id);
       // Only the first Stokes continues from a model: a file holds one.
-      submit(runtime::make_task(image::fill_codelet(), image::FillArgs{p == 0 ? plan_.start_model : nullptr, image_bytes}, {{id, Access::write}}));
+      submit(runtime::make_task(image::fill_codelet(),
+                                image::FillArgs{p == 0 ? plan_.start_model : nullptr, image_bytes},
+                                {{id, Access::write}}));
     }
   for (int64_t p = 0; p < plan_.stokes(); ++p) {
     const auto stokes = static_cast<size_t>(p);
     logs_.push_back(std::make_shared<deconvolve::ComponentLog>());
     loops_.push_back(create("clean loop", sizeof(deconvolve::LoopBlock)));
     robust_.push_back(create("residual noise", sizeof(deconvolve::Robust)));
-    scale_masks_.push_back(options.auto_mask_sigma > 0 ? create("auto-mask", nx * ny * int64_t{sizeof(uint16_t)}) : -1);
+    scale_masks_.push_back(
+        options.auto_mask_sigma > 0 ? create("auto-mask", nx * ny * int64_t{sizeof(uint16_t)}) : -1);
     if (scale_masks_.back() >= 0)
-      submit(runtime::make_task(image::zero_codelet(), image::ZeroArgs{nx * ny * int64_t{sizeof(uint16_t)}}, {{scale_masks_.back(), Access::write}}));
+      submit(runtime::make_task(image::zero_codelet(), image::ZeroArgs{nx * ny * int64_t{sizeof(uint16_t)}},
+                                {{scale_masks_.back(), Access::write}}));
     peaks_.emplace_back();
     lists_.emplace_back();
     for (const auto& rect : plan_.sub_images) {
       peaks_.back().push_back(create("peak", sizeof(deconvolve::Peak)));
-      lists_.back().push_back(
-          create("components", deconvolve::ComponentList::bytes(deconvolve::list_capacity(options.iterations, rect), channels)));
+      lists_.back().push_back(create(
+          "components",
+          deconvolve::ComponentList::bytes(deconvolve::list_capacity(options.iterations, rect), channels)));
     }
     auto args = clean_args(stokes);
     args.rect = plan_.sub_images.front();
@@ -50,7 +55,8 @@ deconvolve::CleanArgs ImagingGraph::clean_args(size_t stokes) const {
   args.ny = plan_.geometry.ny;
   args.nx = plan_.geometry.nx;
   for (size_t c = 0; c < plan_.channels.size(); ++c)
-    if (!plan_.channels[c].empty()) args.sum_index.push_back(plan_.sum_index(c, static_cast<int64_t>(stokes)));
+    if (!plan_.channels[c].empty())
+      args.sum_index.push_back(plan_.sum_index(c, static_cast<int64_t>(stokes)));
   args.mask = plan_.mask;
   args.auto_mask = plan_.job.deconvolve.auto_mask_sigma > 0;
   args.rect = {0, 0, args.ny, args.nx};
@@ -59,8 +65,8 @@ deconvolve::CleanArgs ImagingGraph::clean_args(size_t stokes) const {
   return args;
 }
 
-std::vector<std::pair<DataId, Access>> ImagingGraph::channel_images(const std::vector<std::vector<DataId>>& images, size_t stokes,
-                                                                    Access access) const {
+std::vector<std::pair<DataId, Access>> ImagingGraph::channel_images(
+    const std::vector<std::vector<DataId>>& images, size_t stokes, Access access) const {
   std::vector<std::pair<DataId, Access>> data;
   for (size_t c = 0; c < images.size(); ++c)
     if (!plan_.channels[c].empty()) data.emplace_back(images[c][stokes], access);
@@ -69,20 +75,24 @@ std::vector<std::pair<DataId, Access>> ImagingGraph::channel_images(const std::v
 
 int64_t ImagingGraph::submit_decide(size_t stokes) {
   const auto residuals = channel_images(images_.residual, stokes, Access::read);
-  std::vector<std::pair<DataId, Access>> decide{{loops_[stokes], Access::read_write}, {robust_[stokes], Access::read}};
+  std::vector<std::pair<DataId, Access>> decide{{loops_[stokes], Access::read_write},
+                                                {robust_[stokes], Access::read}};
   for (size_t i = 0; i < plan_.sub_images.size(); ++i) {
     auto args = clean_args(stokes);
     args.rect = plan_.sub_images[i];
     std::vector<std::pair<DataId, Access>> data{{peaks_[stokes][i], Access::write}, {sums_, Access::read}};
     if (args.auto_mask) data.emplace_back(scale_masks_[stokes], Access::read);
     data.insert(data.end(), residuals.begin(), residuals.end());
-    submit(runtime::make_task(deconvolve::find_peak_codelet(), std::move(args), std::move(data), tag(-1, -1, -1, static_cast<int32_t>(i)), 9));
+    submit(runtime::make_task(deconvolve::find_peak_codelet(), std::move(args), std::move(data),
+                              tag(-1, -1, -1, static_cast<int32_t>(i)), 9));
     decide.emplace_back(peaks_[stokes][i], Access::read);
   }
   std::vector<std::pair<DataId, Access>> statistics{{robust_[stokes], Access::write}, {sums_, Access::read}};
   statistics.insert(statistics.end(), residuals.begin(), residuals.end());
-  submit(runtime::make_task(deconvolve::statistics_codelet(), clean_args(stokes), std::move(statistics), tag(), 9));
-  auto task = runtime::make_task(deconvolve::decide_codelet(), clean_args(stokes), std::move(decide), tag(), 10);
+  submit(runtime::make_task(deconvolve::statistics_codelet(), clean_args(stokes), std::move(statistics),
+                            tag(), 9));
+  auto task =
+      runtime::make_task(deconvolve::decide_codelet(), clean_args(stokes), std::move(decide), tag(), 10);
   task.waitable = true;
   return sink_.submit(std::move(task));
 }
@@ -102,10 +112,12 @@ void ImagingGraph::submit_minor(size_t stokes) {
     data.insert(data.end(), residuals.begin(), residuals.end());
     for (size_t c = 0; c < plan_.channels.size(); ++c)
       if (!plan_.channels[c].empty()) data.emplace_back(images_.psf[c], Access::read);
-    submit(runtime::make_task(deconvolve::minor_codelet(), std::move(args), std::move(data), tag(-1, -1, -1, static_cast<int32_t>(i)), 9));
+    submit(runtime::make_task(deconvolve::minor_codelet(), std::move(args), std::move(data),
+                              tag(-1, -1, -1, static_cast<int32_t>(i)), 9));
     apply.emplace_back(lists_[stokes][i], Access::read);
   }
-  submit(runtime::make_task(deconvolve::apply_components_codelet(), clean_args(stokes), std::move(apply), tag(), 9));
+  submit(runtime::make_task(deconvolve::apply_components_codelet(), clean_args(stokes), std::move(apply),
+                            tag(), 9));
 }
 
 void ImagingGraph::clean(const std::function<const deconvolve::LoopBlock*(DataId)>& state_of) {

@@ -10,9 +10,12 @@ namespace {
 
 deconvolve::Algorithm algorithm_of(CleanAlgorithm algorithm) {
   switch (algorithm) {
-    case CleanAlgorithm::hogbom: return deconvolve::Algorithm::hogbom;
-    case CleanAlgorithm::multiscale: return deconvolve::Algorithm::multiscale;
-    default: return deconvolve::Algorithm::clark;
+    case CleanAlgorithm::hogbom:
+      return deconvolve::Algorithm::hogbom;
+    case CleanAlgorithm::multiscale:
+      return deconvolve::Algorithm::multiscale;
+    default:
+      return deconvolve::Algorithm::clark;
   }
 }
 
@@ -32,8 +35,10 @@ void plan_cleaning(ImagingPlan& plan) {
     if (options.scales_pixels.empty()) {
       deconvolve::automatic_scales(minor, ny, nx);
     } else {
-      minor.scales = static_cast<int32_t>(std::min<size_t>(options.scales_pixels.size(), deconvolve::kMaxScales));
-      for (size_t i = 0; i < static_cast<size_t>(minor.scales); ++i) minor.scale_pixels[i] = static_cast<float>(options.scales_pixels[i]);
+      minor.scales =
+          static_cast<int32_t>(std::min<size_t>(options.scales_pixels.size(), deconvolve::kMaxScales));
+      for (size_t i = 0; i < static_cast<size_t>(minor.scales); ++i)
+        minor.scale_pixels[i] = static_cast<float>(options.scales_pixels[i]);
     }
   }
   plan.loop.threshold_jy = options.threshold_kind == ThresholdKind::jansky ? options.threshold : 0;

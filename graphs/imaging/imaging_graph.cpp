@@ -12,7 +12,8 @@ ImagingGraph::ImagingGraph(const ImagingPlan& plan, runtime::TaskSink& sink) : p
   for (size_t c = 0; c < plan_.channels.size(); ++c) {
     images_.psf.push_back(create("psf", image_bytes));
     images_.residual.emplace_back();
-    for (int64_t p = 0; p < plan_.stokes(); ++p) images_.residual.back().push_back(create("residual", image_bytes));
+    for (int64_t p = 0; p < plan_.stokes(); ++p)
+      images_.residual.back().push_back(create("residual", image_bytes));
     if (!plan_.channels[c].empty()) continue;
     // No visibility falls into this output channel: its planes are blank.
     for (const auto id : images_.residual.back()) submit_blank(id, image_bytes);
@@ -21,7 +22,8 @@ ImagingGraph::ImagingGraph(const ImagingPlan& plan, runtime::TaskSink& sink) : p
 }
 
 void ImagingGraph::submit_blank(DataId image, int64_t bytes) {
-  submit(runtime::make_task(image::fill_codelet(), image::FillArgs{nullptr, bytes, true}, {{image, Access::write}}));
+  submit(runtime::make_task(image::fill_codelet(), image::FillArgs{nullptr, bytes, true},
+                            {{image, Access::write}}));
 }
 
 void ImagingGraph::dirty() {

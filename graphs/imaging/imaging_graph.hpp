@@ -76,12 +76,15 @@ class ImagingGraph {
   void create_grids();
   void grid_pass(const std::vector<Instance>& instances, bool residual);
   void sky_wave(const Wave& wave, const std::vector<Instance>& instances, bool residual, bool first_wave);
-  void transform_to_sky(const WaveEntry& entry, const std::vector<Instance>& instances, const std::vector<DataId>& stores, size_t& at);
+  void transform_to_sky(const WaveEntry& entry, const std::vector<Instance>& instances,
+                        const std::vector<DataId>& stores, size_t& at);
   void finish_facet(size_t channel, size_t facet, const std::vector<Instance>& instances);
   void transform_model(const Wave& wave);
   void degrid(size_t chunk, Loaded& loaded, const Wave& wave, bool first);
   size_t sky_instances() const { return static_cast<size_t>(plan_.stokes()) + (plan_.job.image.psf ? 1 : 0); }
-  size_t instance_slot(const Instance& instance) const { return instance.psf ? static_cast<size_t>(plan_.stokes()) : static_cast<size_t>(instance.stokes); }
+  size_t instance_slot(const Instance& instance) const {
+    return instance.psf ? static_cast<size_t>(plan_.stokes()) : static_cast<size_t>(instance.stokes);
+  }
   void submit_blank(DataId image, int64_t bytes);
   DataId image_of(size_t channel, const Instance& instance) const;
 
@@ -90,11 +93,12 @@ class ImagingGraph {
   int64_t submit_decide(size_t stokes);
   void submit_minor(size_t stokes);
   deconvolve::CleanArgs clean_args(size_t stokes) const;
-  std::vector<std::pair<DataId, Access>> channel_images(const std::vector<std::vector<DataId>>& images, size_t stokes, Access access) const;
+  std::vector<std::pair<DataId, Access>> channel_images(const std::vector<std::vector<DataId>>& images,
+                                                        size_t stokes, Access access) const;
 
   // products (products.cpp)
-  void write_image(const std::shared_ptr<io::Products>& products, const std::string& kind, int channel, int64_t stokes, DataId image,
-                   DataId beam);
+  void write_image(const std::shared_ptr<io::Products>& products, const std::string& kind, int channel,
+                   int64_t stokes, DataId image, DataId beam);
   DataId combined(const std::vector<DataId>& images, int64_t stokes, const std::string& name);
   void fit_beams();
 
@@ -113,17 +117,18 @@ class ImagingGraph {
 
   ImageSet images_;
   DataId sums_ = -1, density_ = -1, density_summary_ = -1;
-  std::vector<DataId> tokens_;                          ///< per set
+  std::vector<DataId> tokens_;  ///< per set
   std::vector<Loaded> resident_, ring_;
   std::vector<bool> loaded_once_, weighed_once_, degridded_;
   int64_t loads_ = 0;
-  std::vector<std::vector<DataId>> wave_stores_;        ///< pools: [0] sky, [1] model
-  std::vector<std::vector<DataId>> halfway_;            ///< [depth][strip]
+  std::vector<std::vector<DataId>> wave_stores_;  ///< pools: [0] sky, [1] model
+  std::vector<std::vector<DataId>> halfway_;      ///< [depth][strip]
   size_t transform_turn_ = 0;
-  std::map<std::pair<size_t, size_t>, std::vector<std::vector<DataId>>> accumulators_, pixels_;  ///< (channel, facet) -> [instance][y-strip]
+  std::map<std::pair<size_t, size_t>, std::vector<std::vector<DataId>>> accumulators_,
+      pixels_;  ///< (channel, facet) -> [instance][y-strip]
 
-  std::vector<DataId> loops_, robust_, scale_masks_;    ///< [stokes]
-  std::vector<std::vector<DataId>> peaks_, lists_;      ///< [stokes][sub-image]
+  std::vector<DataId> loops_, robust_, scale_masks_;  ///< [stokes]
+  std::vector<std::vector<DataId>> peaks_, lists_;    ///< [stokes][sub-image]
   std::vector<std::shared_ptr<deconvolve::ComponentLog>> logs_;
   std::vector<DataId> beams_;
   DataId headline_image_ = -1, headline_residual_ = -1;

@@ -7,8 +7,8 @@
 #include <cmath>
 #include <set>
 
-#include "codelets/common/constants.hpp"
 #include "graphs/imaging/memory_plan.hpp"
+#include "io/constants.hpp"
 #include "io/error.hpp"
 #include "io/fits_image.hpp"
 #include "runtime/machine.hpp"
@@ -17,7 +17,8 @@ namespace fringeflow::graphs {
 namespace {
 
 /// Divides the distinct channel frequencies of all sets into `count` groups of equal size.
-std::vector<OutputChannel> output_channels(const std::vector<std::shared_ptr<io::MeasurementSet>>& sets, int64_t count) {
+std::vector<OutputChannel> output_channels(const std::vector<std::shared_ptr<io::MeasurementSet>>& sets,
+                                           int64_t count) {
   std::set<double> distinct;
   double width = 0;
   for (const auto& set : sets)
@@ -28,7 +29,9 @@ std::vector<OutputChannel> output_channels(const std::vector<std::shared_ptr<io:
   const std::vector<double> freq(distinct.begin(), distinct.end());
   const auto n = static_cast<int64_t>(freq.size());
   if (count > n)
-    throw UserError(fmt::format("image.channels_out: {} output channels are asked for but the data have {} distinct channels", count, n));
+    throw UserError(fmt::format(
+        "image.channels_out: {} output channels are asked for but the data have {} distinct channels", count,
+        n));
   std::vector<OutputChannel> channels(static_cast<size_t>(count));
   for (int64_t c = 0; c < count; ++c) {
     auto& channel = channels[static_cast<size_t>(c)];
@@ -54,10 +57,12 @@ PlannedChunk::Part part_of(const std::vector<double>& freq_hz, const OutputChann
 }
 
 /// Widens the extent by one row's channels, as far as they are on the grid.
-void widen(OutputChannel& channel, const double* uvw_m, std::span<const double> freq_hz, double max_uv_lambda) {
+void widen(OutputChannel& channel, const double* uvw_m, std::span<const double> freq_hz,
+           double max_uv_lambda) {
   auto& extent = channel.extent;
   if (freq_hz.empty()) return;
-  const double lowest = std::min(freq_hz.front(), freq_hz.back()), highest = std::max(freq_hz.front(), freq_hz.back());
+  const double lowest = std::min(freq_hz.front(), freq_hz.back()),
+               highest = std::max(freq_hz.front(), freq_hz.back());
   const double longest_m = std::max(std::abs(uvw_m[0]), std::abs(uvw_m[1]));
   const double limit_hz = longest_m > 0 ? max_uv_lambda * kSpeedOfLight_m_s / longest_m : highest * 2;
   if (lowest >= limit_hz) return;
@@ -80,8 +85,10 @@ void scan(ImagingPlan& plan, int64_t chunk_visibilities) {
       const auto& freq_hz = windows[static_cast<size_t>(spec.window)].freq_hz;
       for (auto& channel : plan.channels) {
         const auto part = part_of(freq_hz, channel);
-        const std::span<const double> used(freq_hz.data() + part.channel_begin, static_cast<size_t>(part.channel_end - part.channel_begin));
-        for (int64_t row = 0; row < uvw_m.extent(0); ++row) widen(channel, &uvw_m(row, 0), used, plan.max_uv_lambda);
+        const std::span<const double> used(freq_hz.data() + part.channel_begin,
+                                           static_cast<size_t>(part.channel_end - part.channel_begin));
+        for (int64_t row = 0; row < uvw_m.extent(0); ++row)
+          widen(channel, &uvw_m(row, 0), used, plan.max_uv_lambda);
       }
     };
     for (auto& spec : set->scan(chunk_visibilities, plan.centre_shift, visit)) {
@@ -89,7 +96,8 @@ void scan(ImagingPlan& plan, int64_t chunk_visibilities) {
       PlannedChunk chunk;
       chunk.set = set;
       chunk.layout = {spec.rows, spec.channels, plan.stokes()};
-      chunk.freq_hz = std::make_shared<const std::vector<double>>(windows[static_cast<size_t>(spec.window)].freq_hz);
+      chunk.freq_hz =
+          std::make_shared<const std::vector<double>>(windows[static_cast<size_t>(spec.window)].freq_hz);
       chunk.spec = std::move(spec);
       for (const auto& channel : plan.channels) chunk.parts.push_back(part_of(*chunk.freq_hz, channel));
       plan.visibilities += chunk.layout.rows * chunk.layout.channels;
@@ -106,29 +114,34 @@ void mark_tiles(ImagingPlan& plan, int strips) {
   };
   std::vector<Target> targets;
   for (size_t c = 0; c < plan.channels.size(); ++c)
-    for (size_t f = 0; f < plan.channels[c].facets.size(); ++f) targets.push_back({c, f, gridder::TileMarker(*plan.channels[c].facets[f])});
+    for (size_t f = 0; f < plan.channels[c].facets.size(); ++f)
+      targets.push_back({c, f, gridder::TileMarker(*plan.channels[c].facets[f])});
   std::vector<double> uvw;
   for (auto& chunk : plan.chunks) {
-    for (size_t c = 0; c < plan.channels.size(); ++c) chunk.parts[c].run_capacity.assign(plan.channels[c].facets.size(), 0);
+    for (size_t c = 0; c < plan.channels.size(); ++c)
+      chunk.parts[c].run_capacity.assign(plan.channels[c].facets.size(), 0);
     uvw.resize(static_cast<size_t>(chunk.layout.rows * 3));
     const View<double, 2> view(uvw.data(), {chunk.layout.rows, 3});
     chunk.set->read_uvw(chunk.spec, plan.centre_shift, view);
     for (auto& target : targets) {
       auto& part = chunk.parts[target.channel];
-      const std::span<const double> freq(chunk.freq_hz->data() + part.channel_begin, static_cast<size_t>(part.channel_end - part.channel_begin));
+      const std::span<const double> freq(chunk.freq_hz->data() + part.channel_begin,
+                                         static_cast<size_t>(part.channel_end - part.channel_begin));
       if (freq.empty()) continue;
       const double lowest = std::min(freq.front(), freq.back());
       int64_t runs = 0;
       for (int64_t row = 0; row < chunk.layout.rows; ++row) {
         const double* at = &view(row, 0);
-        if (std::max(std::abs(at[0]), std::abs(at[1])) * lowest / kSpeedOfLight_m_s >= plan.max_uv_lambda) continue;
+        if (std::max(std::abs(at[0]), std::abs(at[1])) * lowest / kSpeedOfLight_m_s >= plan.max_uv_lambda)
+          continue;
         target.marker.mark(at, freq);
         runs += target.marker.run_bound(at, freq);
       }
       part.run_capacity[target.facet] = runs;
     }
   }
-  for (auto& target : targets) target.marker.finish(*plan.channels[target.channel].facets[target.facet], strips);
+  for (auto& target : targets)
+    target.marker.finish(*plan.channels[target.channel].facets[target.facet], strips);
 }
 
 }  // namespace
@@ -139,7 +152,8 @@ ImagingPlan plan_imaging_job(const ImagingJob& job) {
   const auto& image = job.image;
   plan.geometry = {image.nx, image.ny, image.cell_rad};
   plan.max_uv_lambda = 1 / (2 * image.cell_rad);
-  for (const auto& path : job.ms) plan.sets.push_back(std::make_shared<io::MeasurementSet>(path, job.selection));
+  for (const auto& path : job.ms)
+    plan.sets.push_back(std::make_shared<io::MeasurementSet>(path, job.selection));
   io::check_compatible(plan.sets, image.centre);
   plan.centre = image.centre ? *image.centre : plan.sets.front()->info().phase_centre;
   plan.centre_shift = image.centre;
@@ -149,13 +163,16 @@ ImagingPlan plan_imaging_job(const ImagingJob& job) {
   if (!job.deconvolve.mask_file.empty()) {
     const auto file = io::read_fits_matching<float>(job.deconvolve.mask_file, grid, "mask");
     auto mask = std::make_shared<std::vector<uint8_t>>(file.pixels.size());
-    std::transform(file.pixels.begin(), file.pixels.end(), mask->begin(), [](float p) { return std::isfinite(p) && p != 0; });
+    std::transform(file.pixels.begin(), file.pixels.end(), mask->begin(),
+                   [](float p) { return std::isfinite(p) && p != 0; });
     plan.mask = std::move(mask);
   }
   if (!job.deconvolve.model_file.empty())
-    plan.start_model = std::make_shared<const std::vector<float>>(io::read_fits_matching<float>(job.deconvolve.model_file, grid, "model").pixels);
+    plan.start_model = std::make_shared<const std::vector<float>>(
+        io::read_fits_matching<float>(job.deconvolve.model_file, grid, "model").pixels);
 
-  plan.memory.budget = job.runtime.memory_bytes > 0 ? job.runtime.memory_bytes : runtime::available_memory_bytes() * 8 / 10;
+  plan.memory.budget =
+      job.runtime.memory_bytes > 0 ? job.runtime.memory_bytes : runtime::available_memory_bytes() * 8 / 10;
   scan(plan, chunk_visibilities(plan.memory.budget, plan.stokes()));
   if (plan.chunks.empty()) throw RunError(plan.sets.front()->info().path + ": no rows are selected");
 
@@ -170,8 +187,10 @@ ImagingPlan plan_imaging_job(const ImagingJob& job) {
     channel.facets = gridder::plan_facets(plan.geometry, channel.extent, options, channel.summary);
   }
   if (!any)
-    throw RunError(fmt::format("{}: no visibility fits on the grid: all have |u| or |v| beyond 1/(2 cell) = {:.6g} wavelengths; use smaller cells",
-                               plan.sets.front()->info().path, plan.max_uv_lambda));
+    throw RunError(
+        fmt::format("{}: no visibility fits on the grid: all have |u| or |v| beyond 1/(2 cell) = {:.6g} "
+                    "wavelengths; use smaller cells",
+                    plan.sets.front()->info().path, plan.max_uv_lambda));
   mark_tiles(plan, options.strips_target);
   for (auto& channel : plan.channels) {
     channel.y_strips.clear();
@@ -184,19 +203,22 @@ ImagingPlan plan_imaging_job(const ImagingJob& job) {
 
 std::string describe(const ImagingPlan& plan) {
   const auto mib = [](int64_t bytes) { return static_cast<double>(bytes) / (1 << 20); };
-  std::string text = fmt::format("image     {} x {} pixels, {} visibilities in {} chunks\n", plan.geometry.nx, plan.geometry.ny,
-                                 plan.visibilities, plan.chunks.size());
+  std::string text = fmt::format("image     {} x {} pixels, {} visibilities in {} chunks\n", plan.geometry.nx,
+                                 plan.geometry.ny, plan.visibilities, plan.chunks.size());
   for (size_t c = 0; c < plan.channels.size(); ++c) {
     const auto& channel = plan.channels[c];
-    text += fmt::format("channel   {}: {:.6g}..{:.6g} MHz, {}\n", c, channel.freq_begin_hz * 1e-6, channel.freq_end_hz * 1e-6,
-                        channel.empty() ? "no visibilities" : channel.summary.text);
+    text +=
+        fmt::format("channel   {}: {:.6g}..{:.6g} MHz, {}\n", c, channel.freq_begin_hz * 1e-6,
+                    channel.freq_end_hz * 1e-6, channel.empty() ? "no visibilities" : channel.summary.text);
   }
   const auto& memory = plan.memory;
-  text += fmt::format("memory    {:.0f} MiB of {:.0f}: base {:.0f}, reading {:.0f}, chunks {:.0f} ({}), images {:.0f}, grids {:.0f} ({} waves), "
-                      "transforms {:.0f}, clean {:.0f}\n",
-                      mib(memory.total()), mib(memory.budget), mib(memory.base), mib(memory.read_buffers), mib(memory.chunks),
-                      memory.resident ? "kept" : fmt::format("ring of {}", memory.ring_slots), mib(memory.images), mib(memory.grids),
-                      plan.sky_waves.size(), mib(memory.transforms), mib(memory.clean));
+  text += fmt::format(
+      "memory    {:.0f} MiB of {:.0f}: base {:.0f}, reading {:.0f}, chunks {:.0f} ({}), images {:.0f}, grids "
+      "{:.0f} ({} waves), "
+      "transforms {:.0f}, clean {:.0f}\n",
+      mib(memory.total()), mib(memory.budget), mib(memory.base), mib(memory.read_buffers), mib(memory.chunks),
+      memory.resident ? "kept" : fmt::format("ring of {}", memory.ring_slots), mib(memory.images),
+      mib(memory.grids), plan.sky_waves.size(), mib(memory.transforms), mib(memory.clean));
   return text;
 }
 

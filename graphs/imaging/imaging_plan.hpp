@@ -22,9 +22,9 @@ namespace fringeflow::graphs {
 /// One output channel: the visibilities with frequencies in [freq_begin_hz, freq_end_hz], and the facets that image them.
 struct OutputChannel {
   double freq_begin_hz = 0, freq_end_hz = 0;
-  double centre_hz = 0, width_hz = 0;      ///< of the covered band, for headers
+  double centre_hz = 0, width_hz = 0;  ///< of the covered band, for headers
   gridder::UvExtent extent;
-  double longest_lambda = 0;               ///< longest baseline on the grid, sqrt(u^2 + v^2)
+  double longest_lambda = 0;  ///< longest baseline on the grid, sqrt(u^2 + v^2)
   gridder::PlanSummary summary;
   std::vector<std::shared_ptr<gridder::FacetPlan>> facets;
   std::vector<std::vector<fft::YStrip>> y_strips;  ///< [facet]
@@ -41,7 +41,7 @@ struct PlannedChunk {
     int64_t channel_begin = 0, channel_end = 0;  ///< of the chunk's channels; empty: no part
     std::vector<int64_t> run_capacity;           ///< [facet]
   };
-  std::vector<Part> parts;                       ///< [output channel]
+  std::vector<Part> parts;  ///< [output channel]
   gridder::GridChunk grid_chunk(size_t channel, size_t facet, double max_uv_lambda) const {
     const auto& part = parts[channel];
     return {layout, freq_hz, part.channel_begin, part.channel_end, max_uv_lambda, part.run_capacity[facet]};
@@ -58,13 +58,13 @@ using Wave = std::vector<WaveEntry>;
 /// Bytes by purpose; the sum is what the run says it will use.
 struct MemoryPlan {
   int64_t budget = 0;
-  int64_t base = 0;         ///< program, StarPU, casacore's caches, queued tasks
-  int64_t read_buffers = 0; ///< columns on their way through casacore
+  int64_t base = 0;          ///< program, StarPU, casacore's caches, queued tasks
+  int64_t read_buffers = 0;  ///< columns on their way through casacore
   int64_t images = 0, grids = 0, transforms = 0, chunks = 0, clean = 0;
   int64_t total() const { return base + read_buffers + images + grids + transforms + chunks + clean; }
-  bool resident = true;     ///< visibilities are kept between passes
+  bool resident = true;  ///< visibilities are kept between passes
   bool predicted_resident = true;
-  int64_t ring_slots = 0;   ///< chunks in memory at a time
+  int64_t ring_slots = 0;  ///< chunks in memory at a time
   int64_t transform_depth = 1;
 };
 
@@ -79,8 +79,8 @@ struct ImagingPlan {
   std::vector<PlannedChunk> chunks;
   std::vector<Wave> sky_waves, model_waves;
   MemoryPlan memory;
-  int64_t batch_chunks = 1;               ///< chunks per grid task
-  int64_t visibilities = 0;               ///< rows x channels selected
+  int64_t batch_chunks = 1;                               ///< chunks per grid task
+  int64_t visibilities = 0;                               ///< rows x channels selected
   std::shared_ptr<const std::vector<uint8_t>> mask;       ///< the user's, [ny][nx]; null: none
   std::shared_ptr<const std::vector<float>> start_model;  ///< [ny][nx], Jy/pixel; null: none
   deconvolve::MinorOptions minor;
@@ -90,7 +90,9 @@ struct ImagingPlan {
   bool cleans() const { return job.deconvolve.iterations > 0; }
   int64_t stokes() const { return static_cast<int64_t>(job.image.stokes.size()); }
   /// Sums of weights: one per output channel and Stokes, [channel][stokes].
-  int64_t sum_index(size_t channel, int64_t stokes_plane) const { return static_cast<int64_t>(channel) * stokes() + stokes_plane; }
+  int64_t sum_index(size_t channel, int64_t stokes_plane) const {
+    return static_cast<int64_t>(channel) * stokes() + stokes_plane;
+  }
 };
 
 /// Opens the sets, scans them and plans. Throws UserError and RunError as the parts do, and UserError when the job does not fit in

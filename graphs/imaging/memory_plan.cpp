@@ -17,7 +17,8 @@ constexpr int64_t kChunkVisibilities = int64_t{1} << 20;
 
 int64_t slab_bytes(const gridder::FacetPlan& plan, int64_t slab) {
   int64_t bytes = 0;
-  for (int64_t strip = 0; strip < plan.tiles.strips; ++strip) bytes += gridder::tile_store_bytes(plan, slab, strip);
+  for (int64_t strip = 0; strip < plan.tiles.strips; ++strip)
+    bytes += gridder::tile_store_bytes(plan, slab, strip);
   return bytes;
 }
 
@@ -59,10 +60,12 @@ int64_t clean_bytes(const ImagingPlan& plan, int workers) {
   for (const auto& rect : plan.sub_images)
     most = std::max({most, deconvolve::minor_workspace_bytes(plan.minor, ny, nx, rect, channels),
                      deconvolve::find_peak_workspace_bytes(plan.minor, ny, nx, rect)});
-  const restore::Beam typical{3 * static_cast<double>(plan.minor.beam_pixels), 3 * static_cast<double>(plan.minor.beam_pixels), 0};
+  const restore::Beam typical{3 * static_cast<double>(plan.minor.beam_pixels),
+                              3 * static_cast<double>(plan.minor.beam_pixels), 0};
   const int64_t at_once = std::min<int64_t>(workers, static_cast<int64_t>(plan.sub_images.size()));
   // The statistics take the magnitudes of one image.
-  return std::max({at_once * most, restore::restore_workspace_bytes(typical, ny, nx), 2 * ny * nx * int64_t{sizeof(float)}});
+  return std::max({at_once * most, restore::restore_workspace_bytes(typical, ny, nx),
+                   2 * ny * nx * int64_t{sizeof(float)}});
 }
 
 int64_t scratch_bytes(const ImagingPlan& plan) {
@@ -82,7 +85,9 @@ int64_t transform_bytes(const ImagingPlan& plan) {
       const auto& y = channel.y_strips[f];
       int64_t bytes = 0;
       for (size_t i = 0; i < std::max(static_cast<size_t>(facet.tiles.strips), y.size()); ++i) {
-        const int64_t rows = static_cast<int64_t>(i) < facet.tiles.strips ? fft::rows_bytes(facet, static_cast<int64_t>(i)) : 0;
+        const int64_t rows = static_cast<int64_t>(i) < facet.tiles.strips
+                                 ? fft::rows_bytes(facet, static_cast<int64_t>(i))
+                                 : 0;
         const int64_t columns = plan.cleans() && i < y.size() ? fft::columns_bytes(facet, y[i]) : 0;
         bytes += std::max(rows, columns);
       }
@@ -119,7 +124,8 @@ int64_t index_bytes_of(const ImagingPlan& plan, const PlannedChunk& chunk) {
 int64_t longest_index(const ImagingPlan& plan, size_t channel, size_t facet) {
   int64_t most = 0;
   for (const auto& chunk : plan.chunks)
-    most = std::max(most, gridder::index_bytes(*plan.channels[channel].facets[facet], chunk.parts[channel].run_capacity[facet]));
+    most = std::max(most, gridder::index_bytes(*plan.channels[channel].facets[facet],
+                                               chunk.parts[channel].run_capacity[facet]));
   return most;
 }
 
@@ -130,7 +136,8 @@ void plan_memory(ImagingPlan& plan) {
   const int64_t sky_instances = stokes + (plan.job.image.psf ? 1 : 0);
 
   memory.base = 176 * kMiB;
-  int64_t chunk_bytes = 0, all_chunks = 0, all_predicted = 0, predicted_bytes = 0, rows_most = 0, indices = 0, index_most = 0;
+  int64_t chunk_bytes = 0, all_chunks = 0, all_predicted = 0, predicted_bytes = 0, rows_most = 0, indices = 0,
+          index_most = 0;
   int64_t stored_most = 0;
   for (const auto& chunk : plan.chunks) {
     const int64_t index = index_bytes_of(plan, chunk);
@@ -151,8 +158,11 @@ void plan_memory(ImagingPlan& plan) {
   for (const auto& channel : plan.channels)
     for (size_t f = 0; f < channel.facets.size(); ++f)
       for (const auto& y : channel.y_strips[f])
-        accumulators += (fft::image_strip_bytes(*channel.facets[f], y) + fft::pixel_strip_bytes(*channel.facets[f], y)) * sky_instances;
-  memory.images = accumulators + image_bytes * (channels * (stokes * (plan.cleans() ? 3 : 1) + 1) + (channels > 1 ? stokes * 3 + 1 : 0) + 3);
+        accumulators +=
+            (fft::image_strip_bytes(*channel.facets[f], y) + fft::pixel_strip_bytes(*channel.facets[f], y)) *
+            sky_instances;
+  memory.images = accumulators + image_bytes * (channels * (stokes * (plan.cleans() ? 3 : 1) + 1) +
+                                                (channels > 1 ? stokes * 3 + 1 : 0) + 3);
   const int workers = plan.job.runtime.cpus > 0 ? plan.job.runtime.cpus : runtime::available_cores();
   memory.clean = plan.cleans() ? clean_bytes(plan, workers) : 0;
   memory.base += workers * scratch_bytes(plan);
@@ -192,12 +202,15 @@ void plan_memory(ImagingPlan& plan) {
       fits = arrange(memory.ring_slots * (per_slot - (plan.cleans() ? predicted_bytes : 0)) + all_predicted);
     }
     if (!fits)
-      throw UserError(fmt::format("runtime.memory: {} MiB are not enough for this job: images, transforms and the least grids and chunks need "
-                                  "{} MiB; give more memory or a smaller image",
-                                  memory.budget / kMiB, (fixed + memory.chunks + memory.grids) / kMiB + 1));
+      throw UserError(
+          fmt::format("runtime.memory: {} MiB are not enough for this job: images, transforms and the least "
+                      "grids and chunks need "
+                      "{} MiB; give more memory or a smaller image",
+                      memory.budget / kMiB, (fixed + memory.chunks + memory.grids) / kMiB + 1));
     const int64_t spare = memory.budget - memory.total();
     const int64_t slot = memory.predicted_resident ? per_slot - predicted_bytes : per_slot;
-    const int64_t more = std::clamp<int64_t>(slot > 0 ? spare / slot : 0, 0, std::min<int64_t>(n - memory.ring_slots, 12));
+    const int64_t more =
+        std::clamp<int64_t>(slot > 0 ? spare / slot : 0, 0, std::min<int64_t>(n - memory.ring_slots, 12));
     memory.ring_slots += more;
     memory.chunks += more * slot;
   }

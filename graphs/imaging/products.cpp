@@ -14,9 +14,12 @@ namespace {
 
 std::string weighting_name(const ImageOptions& image) {
   switch (image.weighting) {
-    case WeightingScheme::natural: return "natural";
-    case WeightingScheme::uniform: return "uniform";
-    default: return fmt::format("briggs({:g})", image.robust);
+    case WeightingScheme::natural:
+      return "natural";
+    case WeightingScheme::uniform:
+      return "uniform";
+    default:
+      return fmt::format("briggs({:g})", image.robust);
   }
 }
 
@@ -36,8 +39,8 @@ DataId ImagingGraph::combined(const std::vector<DataId>& images, int64_t stokes,
 }
 
 /// @param channel -1: the combined image; `kind` as in WSClean's names.
-void ImagingGraph::write_image(const std::shared_ptr<io::Products>& products, const std::string& kind, int channel, int64_t stokes, DataId image,
-                               DataId beam) {
+void ImagingGraph::write_image(const std::shared_ptr<io::Products>& products, const std::string& kind,
+                               int channel, int64_t stokes, DataId image, DataId beam) {
   const auto& job = plan_.job;
   const auto& info = plan_.sets.front()->info();
   const bool several = plan_.channels.size() > 1;
@@ -45,10 +48,13 @@ void ImagingGraph::write_image(const std::shared_ptr<io::Products>& products, co
   args.products = products;
   args.path = job.write.prefix;
   if (several) args.path += channel < 0 ? "-MFS" : fmt::format("-{:04}", channel);
-  if (plan_.stokes() > 1 && kind != "psf") args.path += fmt::format("-{}", job.image.stokes[static_cast<size_t>(stokes)]);
+  if (plan_.stokes() > 1 && kind != "psf")
+    args.path += fmt::format("-{}", job.image.stokes[static_cast<size_t>(stokes)]);
   args.path += "-" + kind;
-  if (job.write.png && channel == (several ? -1 : 0) && (kind == "image" || (kind == "dirty" && !plan_.cleans())))
-    submit(runtime::make_task(preview_codelet(), PreviewArgs{args.path + ".png", plan_.geometry.nx, plan_.geometry.ny, products},
+  if (job.write.png && channel == (several ? -1 : 0) &&
+      (kind == "image" || (kind == "dirty" && !plan_.cleans())))
+    submit(runtime::make_task(preview_codelet(),
+                              PreviewArgs{args.path + ".png", plan_.geometry.nx, plan_.geometry.ny, products},
                               {{image, Access::read}}, tag(channel), 6));
   args.path += ".fits";
 
@@ -75,10 +81,12 @@ void ImagingGraph::write_image(const std::shared_ptr<io::Products>& products, co
                   {"WSCNITER", job.deconvolve.iterations, "most minor iterations"},
                   {"WSCGAIN", job.deconvolve.gain, "minor loop gain"},
                   {"WSCMGAIN", job.deconvolve.major_gain, "major loop gain"}};
-  header.history = {std::string("Fringeflow ") + FRINGEFLOW_VERSION + " (" + FRINGEFLOW_GIT + ")", job.command_line, job.workflow_text};
+  header.history = {std::string("Fringeflow ") + FRINGEFLOW_VERSION + " (" + FRINGEFLOW_GIT + ")",
+                    job.command_line, job.workflow_text};
 
   for (size_t c = 0; c < plan_.channels.size(); ++c)
-    if (channel < 0 || static_cast<size_t>(channel) == c) args.sum_index.push_back(plan_.sum_index(c, stokes));
+    if (channel < 0 || static_cast<size_t>(channel) == c)
+      args.sum_index.push_back(plan_.sum_index(c, stokes));
   args.with_beam = beam >= 0 && kind != "model";
   std::vector<std::pair<DataId, Access>> data{{image, Access::read}, {sums_, Access::read}};
   if (args.with_beam) data.emplace_back(beam, Access::read);
@@ -88,8 +96,10 @@ void ImagingGraph::write_image(const std::shared_ptr<io::Products>& products, co
 void ImagingGraph::fit_beams() {
   auto fit = [&](DataId psf, double longest) {
     beams_.push_back(create("beam", sizeof(restore::BeamBlock)));
-    const restore::FitBeamArgs args{plan_.geometry.nx, plan_.geometry.ny, longest > 0 ? 1 / longest / plan_.geometry.cell_rad : 0};
-    submit(runtime::make_task(restore::fit_beam_codelet(), args, {{beams_.back(), Access::write}, {psf, Access::read}}, tag(), 8));
+    const restore::FitBeamArgs args{plan_.geometry.nx, plan_.geometry.ny,
+                                    longest > 0 ? 1 / longest / plan_.geometry.cell_rad : 0};
+    submit(runtime::make_task(restore::fit_beam_codelet(), args,
+                              {{beams_.back(), Access::write}, {psf, Access::read}}, tag(), 8));
   };
   double longest = 0;
   for (size_t c = 0; c < plan_.channels.size(); ++c) {
@@ -106,7 +116,8 @@ void ImagingGraph::write_dirty(const std::shared_ptr<io::Products>& products) {
   const auto n = static_cast<int>(plan_.channels.size());
   if (plan_.job.image.psf) {
     fit_beams();
-    for (int c = 0; c < n; ++c) write_image(products, "psf", c, 0, images_.psf[static_cast<size_t>(c)], beams_[static_cast<size_t>(c)]);
+    for (int c = 0; c < n; ++c)
+      write_image(products, "psf", c, 0, images_.psf[static_cast<size_t>(c)], beams_[static_cast<size_t>(c)]);
     if (n > 1) write_image(products, "psf", -1, 0, images_.psf.back(), beams_.back());
   }
   auto beam = [&](size_t c) { return beams_.empty() ? -1 : beams_[c]; };
@@ -127,8 +138,10 @@ void ImagingGraph::write_cleaned(const std::shared_ptr<io::Products>& products) 
   const int64_t nx = plan_.geometry.nx, ny = plan_.geometry.ny;
   auto write_one = [&](int channel, int64_t p, DataId residual, DataId model, DataId beam) {
     const auto restored = create("restored image", nx * ny * int64_t{sizeof(float)});
-    submit(runtime::make_task(restore::restore_codelet(), restore::RestoreArgs{nx, ny},
-                              {{restored, Access::write}, {model, Access::read}, {residual, Access::read}, {beam, Access::read}}, tag(channel), 9));
+    submit(runtime::make_task(
+        restore::restore_codelet(), restore::RestoreArgs{nx, ny},
+        {{restored, Access::write}, {model, Access::read}, {residual, Access::read}, {beam, Access::read}},
+        tag(channel), 9));
     write_image(products, "residual", channel, p, residual, beam);
     write_image(products, "model", channel, p, model, beam);
     write_image(products, "image", channel, p, restored, beam);
@@ -146,7 +159,9 @@ void ImagingGraph::write_cleaned(const std::shared_ptr<io::Products>& products) 
       models.push_back(images_.model[channel][stokes]);
       write_one(c, p, residuals.back(), models.back(), beams_[channel]);
     }
-    if (n > 1) write_one(-1, p, combined(residuals, p, "combined residual"), combined(models, p, "combined model"), beams_.back());
+    if (n > 1)
+      write_one(-1, p, combined(residuals, p, "combined residual"), combined(models, p, "combined model"),
+                beams_.back());
   }
 }
 

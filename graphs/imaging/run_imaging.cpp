@@ -32,7 +32,8 @@ using graphs::ImagingPlan;
 double arcsec(double rad) { return rad * 180 / M_PI * 3600; }
 
 std::string duration_text(double seconds) {
-  return seconds < 120 ? fmt::format("{:.2f} s", seconds) : fmt::format("{:.0f} min {:.0f} s", std::floor(seconds / 60), std::fmod(seconds, 60));
+  return seconds < 120 ? fmt::format("{:.2f} s", seconds)
+                       : fmt::format("{:.0f} min {:.0f} s", std::floor(seconds / 60), std::fmod(seconds, 60));
 }
 
 /// The list of components as WSClean writes it, and models of scales as Gaussians.
@@ -41,7 +42,8 @@ void write_components(const ImagingPlan& plan, const ImagingGraph& graph, io::Pr
   std::vector<io::SkyComponent> list;
   const auto& minor = plan.minor;
   double reference_hz = 0;
-  for (const auto& channel : plan.channels) reference_hz += channel.centre_hz / static_cast<double>(plan.channels.size());
+  for (const auto& channel : plan.channels)
+    reference_hz += channel.centre_hz / static_cast<double>(plan.channels.size());
   for (int64_t p = 0; p < plan.stokes(); ++p) {
     const char stokes = plan.job.image.stokes[static_cast<size_t>(p)];
     const size_t index = std::string("IQUV").find(stokes);
@@ -53,11 +55,15 @@ void write_components(const ImagingPlan& plan, const ImagingGraph& graph, io::Pr
       one.ra_rad = direction->ra_rad;
       one.dec_rad = direction->dec_rad;
       double flux = 0;
-      for (const float f : component.flux) flux += static_cast<double>(f) / static_cast<double>(component.flux.size());
+      for (const float f : component.flux)
+        flux += static_cast<double>(f) / static_cast<double>(component.flux.size());
       one.stokes_jy[index] = flux;
       one.reference_frequency_hz = reference_hz;
       // The tapered quadratic of diameter a has about the second moment of a Gaussian of this width (Offringa & Smirnov 2017).
-      if (component.scale > 0) one.major_rad = one.minor_rad = 0.45 * static_cast<double>(minor.scale_pixels[static_cast<size_t>(component.scale)]) * plan.geometry.cell_rad;
+      if (component.scale > 0)
+        one.major_rad = one.minor_rad =
+            0.45 * static_cast<double>(minor.scale_pixels[static_cast<size_t>(component.scale)]) *
+            plan.geometry.cell_rad;
       list.push_back(std::move(one));
     }
   }
@@ -83,16 +89,18 @@ Headline headline(const ImagingPlan& plan, const float* image, const float* resi
 }
 
 /// The five lines that end a run.
-std::string closing_lines(const ImagingPlan& plan, const ImagingGraph& graph, const runtime::Runtime& runtime, double seconds,
-                          const io::Products& products, nlohmann::json& metrics) {
-  const auto top = headline(plan, runtime.host(graph.headline_image()).as<const float>(), runtime.host(graph.headline_residual()).as<const float>());
+std::string closing_lines(const ImagingPlan& plan, const ImagingGraph& graph, const runtime::Runtime& runtime,
+                          double seconds, const io::Products& products, nlohmann::json& metrics) {
+  const auto top = headline(plan, runtime.host(graph.headline_image()).as<const float>(),
+                            runtime.host(graph.headline_residual()).as<const float>());
   std::string text;
   std::string beam = "none (not fitted)";
   if (!graph.beams().empty()) {
     const auto& block = *runtime.host(graph.beams().back()).as<const restore::BeamBlock>();
     if (block.known != 0) {
       const auto sky = restore::on_sky(block.beam, plan.geometry.cell_rad);
-      beam = fmt::format("{:.4g}\" x {:.4g}\", position angle {:.1f} deg", arcsec(sky.major_rad), arcsec(sky.minor_rad), sky.angle_rad * 180 / M_PI);
+      beam = fmt::format("{:.4g}\" x {:.4g}\", position angle {:.1f} deg", arcsec(sky.major_rad),
+                         arcsec(sky.minor_rad), sky.angle_rad * 180 / M_PI);
       metrics["beam_major_asec"] = arcsec(sky.major_rad);
       metrics["beam_minor_asec"] = arcsec(sky.minor_rad);
     }
@@ -104,21 +112,32 @@ std::string closing_lines(const ImagingPlan& plan, const ImagingGraph& graph, co
   const auto peak_memory = runtime::peak_resident_bytes();
   const double share = 100.0 / static_cast<double>(std::max<int64_t>(total.visibilities, 1));
   text += fmt::format("beam          {}\n", beam);
-  text += fmt::format("noise, peak   {:.4g} Jy/beam (robust), {:.4g} Jy/beam at pixel {}, {}{}\n", top.sigma, top.peak, top.x, top.y,
-                      direction ? fmt::format(" ({} {})", io::format_ra(direction->ra_rad), io::format_dec(direction->dec_rad)) : "");
-  text += fmt::format("visibilities  {} used, {} flagged ({:.1f} %), {} beyond the grid ({:.1f} %)\n", total.visibilities - total.flagged - beyond,
-                      total.flagged, static_cast<double>(total.flagged) * share, beyond, static_cast<double>(beyond) * share);
-  text += fmt::format("time, memory  {}, {:.3g} Mvis/s; peak {:.0f} MiB of {:.0f} planned (limit {:.0f}); columns read {:.2f} times\n", duration_text(seconds),
-                      static_cast<double>(total.visibilities) * 1e-6 / seconds, static_cast<double>(peak_memory) / (1 << 20),
-                      static_cast<double>(plan.memory.total()) / (1 << 20), static_cast<double>(plan.memory.budget) / (1 << 20),
-                      static_cast<double>(graph.counters()->bytes()) / static_cast<double>(std::max<int64_t>(total.bytes, 1)));
-  text += fmt::format("products      {}-*.fits ({} files), {}-run/\n", plan.job.write.prefix, products.paths().size(), plan.job.write.prefix);
+  text += fmt::format("noise, peak   {:.4g} Jy/beam (robust), {:.4g} Jy/beam at pixel {}, {}{}\n", top.sigma,
+                      top.peak, top.x, top.y,
+                      direction ? fmt::format(" ({} {})", io::format_ra(direction->ra_rad),
+                                              io::format_dec(direction->dec_rad))
+                                : "");
+  text +=
+      fmt::format("visibilities  {} used, {} flagged ({:.1f} %), {} beyond the grid ({:.1f} %)\n",
+                  total.visibilities - total.flagged - beyond, total.flagged,
+                  static_cast<double>(total.flagged) * share, beyond, static_cast<double>(beyond) * share);
+  text += fmt::format(
+      "time, memory  {}, {:.3g} Mvis/s; peak {:.0f} MiB of {:.0f} planned (limit {:.0f}); columns read "
+      "{:.2f} times\n",
+      duration_text(seconds), static_cast<double>(total.visibilities) * 1e-6 / seconds,
+      static_cast<double>(peak_memory) / (1 << 20), static_cast<double>(plan.memory.total()) / (1 << 20),
+      static_cast<double>(plan.memory.budget) / (1 << 20),
+      static_cast<double>(graph.counters()->bytes()) /
+          static_cast<double>(std::max<int64_t>(total.bytes, 1)));
+  text += fmt::format("products      {}-*.fits ({} files), {}-run/\n", plan.job.write.prefix,
+                      products.paths().size(), plan.job.write.prefix);
   metrics["visibilities"] = total.visibilities;
   metrics["visibilities_flagged"] = total.flagged;
   metrics["visibilities_beyond_grid"] = beyond;
   metrics["throughput_vis_s"] = static_cast<double>(total.visibilities) / seconds;
   metrics["bytes_read"] = graph.counters()->bytes();
-  metrics["reread_factor"] = static_cast<double>(graph.counters()->bytes()) / static_cast<double>(std::max<int64_t>(total.bytes, 1));
+  metrics["reread_factor"] =
+      static_cast<double>(graph.counters()->bytes()) / static_cast<double>(std::max<int64_t>(total.bytes, 1));
   metrics["peak_memory_bytes"] = peak_memory;
   metrics["planned_memory_bytes"] = plan.memory.total();
   metrics["memory_limit_bytes"] = plan.memory.budget;
@@ -151,15 +170,18 @@ void notes(const ImagingPlan& plan) {
   }
   for (size_t c = 0; c < plan.channels.size(); ++c)
     if (plan.channels[c].empty())
-      spdlog::warn("output channel {} ({:.6g}..{:.6g} MHz) has no visibilities on the grid: its images are blank", c,
-                   plan.channels[c].freq_begin_hz * 1e-6, plan.channels[c].freq_end_hz * 1e-6);
+      spdlog::warn(
+          "output channel {} ({:.6g}..{:.6g} MHz) has no visibilities on the grid: its images are blank", c,
+          plan.channels[c].freq_begin_hz * 1e-6, plan.channels[c].freq_end_hz * 1e-6);
 }
 
 }  // namespace
 
 void run_imaging(const ImagingJob& job) {
   const auto start = std::chrono::steady_clock::now();
-  const auto seconds = [&] { return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count(); };
+  const auto seconds = [&] {
+    return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  };
   io::check_writable_prefix(job.write.prefix);
   const auto plan = graphs::plan_imaging_job(job);
   notes(plan);
@@ -172,12 +194,14 @@ void run_imaging(const ImagingJob& job) {
   directory.write_text("workflow.yaml", job.workflow_text);
   runtime::Runtime runtime(job.runtime);
   const auto& info = runtime.info();
-  if (job.runtime.cpus > info.cpus || job.runtime.io_workers > info.io_workers || job.runtime.gpus > info.gpus)
-    spdlog::warn("workers obtained: {} cores, {} GPUs, {} for I/O; asked: {}, {}, {}", info.cpus, info.gpus, info.io_workers, info.cpus_asked,
-                 info.gpus_asked, info.io_workers_asked);
+  if (job.runtime.cpus > info.cpus || job.runtime.io_workers > info.io_workers ||
+      job.runtime.gpus > info.gpus)
+    spdlog::warn("workers obtained: {} cores, {} GPUs, {} for I/O; asked: {}, {}, {}", info.cpus, info.gpus,
+                 info.io_workers, info.cpus_asked, info.gpus_asked, info.io_workers_asked);
   ImagingGraph graph(plan, runtime);
   try {
-    const graphs::RunWatch watch(runtime, isatty(STDERR_FILENO) != 0 ? predicted_core_seconds(plan, runtime.costs()) : 0);
+    const graphs::RunWatch watch(
+        runtime, isatty(STDERR_FILENO) != 0 ? predicted_core_seconds(plan, runtime.costs()) : 0);
     graph.dirty();
     graph.write_dirty(products);
     if (plan.cleans()) {
@@ -214,19 +238,26 @@ void run_imaging(const ImagingJob& job) {
   if (plan.cleans())
     for (const auto id : graph.loop_blocks()) {
       const auto& state = runtime.host(id).as<const deconvolve::LoopBlock>()->state;
-      spdlog::info("clean         {} components in {} major cycles, down to {:.4g} Jy/beam: {}", state.iterations, state.cycle, state.threshold,
-                   deconvolve::reason_text(state.reason));
-      metrics["clean"].push_back({{"iterations", state.iterations}, {"major_cycles", state.cycle}, {"threshold_jy", state.threshold}, {"reason", deconvolve::reason_text(state.reason)}});
+      spdlog::info("clean         {} components in {} major cycles, down to {:.4g} Jy/beam: {}",
+                   state.iterations, state.cycle, state.threshold, deconvolve::reason_text(state.reason));
+      metrics["clean"].push_back({{"iterations", state.iterations},
+                                  {"major_cycles", state.cycle},
+                                  {"threshold_jy", state.threshold},
+                                  {"reason", deconvolve::reason_text(state.reason)}});
     }
   for (size_t c = 0; c < plan.channels.size(); ++c)
-    if (!plan.channels[c].empty() && !(runtime.host(graph.sums()).as<const double>()[plan.sum_index(c, 0)] > 0))
-      spdlog::warn("output channel {} ({:.6g}..{:.6g} MHz) is flagged or of zero weight throughout: its images are blank", c,
-                   plan.channels[c].freq_begin_hz * 1e-6, plan.channels[c].freq_end_hz * 1e-6);
+    if (!plan.channels[c].empty() &&
+        !(runtime.host(graph.sums()).as<const double>()[plan.sum_index(c, 0)] > 0))
+      spdlog::warn(
+          "output channel {} ({:.6g}..{:.6g} MHz) is flagged or of zero weight throughout: its images are "
+          "blank",
+          c, plan.channels[c].freq_begin_hz * 1e-6, plan.channels[c].freq_end_hz * 1e-6);
   const auto lines = closing_lines(plan, graph, runtime, total_s, *products, metrics);
   spdlog::info("{}", lines);
   directory.write_text("log.txt", graphs::describe(plan) + lines);
   directory.write_text("timeline.json", traces::perfetto_json(timeline));
-  directory.write_environment({{"fringeflow", FRINGEFLOW_VERSION}, {"git", FRINGEFLOW_GIT}, {"starpu", info.starpu_version}});
+  directory.write_environment(
+      {{"fringeflow", FRINGEFLOW_VERSION}, {"git", FRINGEFLOW_GIT}, {"starpu", info.starpu_version}});
   directory.write_json("metrics.json", metrics);
   runtime.learn();
 }
@@ -242,18 +273,30 @@ std::string plan_imaging(const ImagingJob& job, bool json) {
   int64_t bytes = 0;
   for (const auto& one : recorder.data()) bytes += one.bytes;
   if (json) {
-    nlohmann::json out{{"tasks", recorder.tasks().size()},       {"compute_s", totals.compute_s},   {"io_s", totals.io_s},
-                       {"critical_path_s", totals.critical_path_s}, {"estimated_s", estimate},      {"cpus", cores},
-                       {"peak_memory_bytes", plan.memory.total()},  {"memory_limit_bytes", plan.memory.budget}, {"visibilities", plan.visibilities},
-                       {"chunks", plan.chunks.size()},              {"resident", plan.memory.resident}, {"data_bytes", bytes}};
-    for (const auto& one : totals.codelets) out["codelets"][one.codelet->name] = {{"tasks", one.count}, {"seconds", one.seconds}};
+    nlohmann::json out{{"tasks", recorder.tasks().size()},
+                       {"compute_s", totals.compute_s},
+                       {"io_s", totals.io_s},
+                       {"critical_path_s", totals.critical_path_s},
+                       {"estimated_s", estimate},
+                       {"cpus", cores},
+                       {"peak_memory_bytes", plan.memory.total()},
+                       {"memory_limit_bytes", plan.memory.budget},
+                       {"visibilities", plan.visibilities},
+                       {"chunks", plan.chunks.size()},
+                       {"resident", plan.memory.resident},
+                       {"data_bytes", bytes}};
+    for (const auto& one : totals.codelets)
+      out["codelets"][one.codelet->name] = {{"tasks", one.count}, {"seconds", one.seconds}};
     return out.dump(1) + "\n";
   }
   std::string text = graphs::describe(plan);
-  text += fmt::format("tasks     {} ({} cycles of cleaning assumed)\n", recorder.tasks().size(), plan.cleans() ? 3 : 0);
-  for (const auto& one : totals.codelets) text += fmt::format("  {:<18} {:>7} tasks {:>10.3f} s\n", one.codelet->name, one.count, one.seconds);
-  text += fmt::format("estimate  {} on {} cores: computing {:.2f} s, reading and writing {:.2f} s, critical path {:.2f} s\n", duration_text(estimate), cores,
-                      totals.compute_s, totals.io_s, totals.critical_path_s);
+  text += fmt::format("tasks     {} ({} cycles of cleaning assumed)\n", recorder.tasks().size(),
+                      plan.cleans() ? 3 : 0);
+  for (const auto& one : totals.codelets)
+    text += fmt::format("  {:<18} {:>7} tasks {:>10.3f} s\n", one.codelet->name, one.count, one.seconds);
+  text += fmt::format(
+      "estimate  {} on {} cores: computing {:.2f} s, reading and writing {:.2f} s, critical path {:.2f} s\n",
+      duration_text(estimate), cores, totals.compute_s, totals.io_s, totals.critical_path_s);
   return text;
 }
 

@@ -9,7 +9,6 @@
 #include <cmath>
 #include <map>
 
-#include "codelets/common/constants.hpp"
 #include "codelets/degrid/degrid.hpp"
 #include "codelets/fft/transforms.hpp"
 #include "codelets/gridder/gridder.hpp"
@@ -17,6 +16,7 @@
 #include "codelets/image/image.hpp"
 #include "codelets/write/visibilities.hpp"
 #include "graphs/progress.hpp"
+#include "io/constants.hpp"
 #include "io/error.hpp"
 #include "runtime/runtime.hpp"
 
@@ -36,7 +36,8 @@ struct Target {
   std::vector<io::ChunkSpec> chunks;
   DataId token = -1;
   std::shared_ptr<const std::vector<double>> freq_hz(const io::ChunkSpec& chunk) const {
-    return std::make_shared<const std::vector<double>>(writer->info().windows[static_cast<size_t>(chunk.window)].freq_hz);
+    return std::make_shared<const std::vector<double>>(
+        writer->info().windows[static_cast<size_t>(chunk.window)].freq_hz);
   }
 };
 
@@ -45,21 +46,28 @@ struct Slot {
   DataId chunk = -1, vis = -1;
 };
 
-void submit_uvw(runtime::Runtime& runtime, const Target& target, const io::ChunkSpec& chunk, DataId buffer, int32_t number) {
+void submit_uvw(runtime::Runtime& runtime, const Target& target, const io::ChunkSpec& chunk, DataId buffer,
+                int32_t number) {
   auto fill = [writer = target.writer, chunk](View<double, 2> out) { writer->read_uvw(chunk, out); };
-  runtime.submit(runtime::make_task(uvw_codelet(), UvwArgs{chunk.rows, std::move(fill)}, {{buffer, Access::write}, {target.token, Access::read_write}}, {number}, 2));
+  runtime.submit(runtime::make_task(uvw_codelet(), UvwArgs{chunk.rows, std::move(fill)},
+                                    {{buffer, Access::write}, {target.token, Access::read_write}}, {number},
+                                    2));
 }
 
-void submit_write(runtime::Runtime& runtime, const Target& target, const io::ChunkSpec& chunk, const Slot& slot, int64_t stokes, int32_t number) {
-  auto write = [writer = target.writer, chunk, stokes](View<const double, 2>, View<const std::complex<float>, 3> vis) {
+void submit_write(runtime::Runtime& runtime, const Target& target, const io::ChunkSpec& chunk,
+                  const Slot& slot, int64_t stokes, int32_t number) {
+  auto write = [writer = target.writer, chunk, stokes](View<const double, 2>,
+                                                       View<const std::complex<float>, 3> vis) {
     writer->write(chunk, stokes == 4 ? "IQUV" : "I", vis);
   };
-  runtime.submit(runtime::make_task(write_rows_codelet(), WriteRowsArgs{chunk.rows, chunk.channels, stokes, std::move(write)},
-                                    {{slot.vis, Access::read}, {slot.chunk, Access::read}, {target.token, Access::read_write}}, {number}, 1));
+  runtime.submit(runtime::make_task(
+      write_rows_codelet(), WriteRowsArgs{chunk.rows, chunk.channels, stokes, std::move(write)},
+      {{slot.vis, Access::read}, {slot.chunk, Access::read}, {target.token, Access::read_write}}, {number},
+      1));
 }
 
-void predict_components(runtime::Runtime& runtime, const std::vector<Target>& targets, const std::vector<io::SkyComponent>& components,
-                        const std::vector<Slot>& ring) {
+void predict_components(runtime::Runtime& runtime, const std::vector<Target>& targets,
+                        const std::vector<io::SkyComponent>& components, const std::vector<Slot>& ring) {
   const int64_t stokes = graphs::stokes_needed(components);
   int32_t number = 0;
   for (const auto& target : targets) {
@@ -71,7 +79,8 @@ void predict_components(runtime::Runtime& runtime, const std::vector<Target>& ta
       auto& group = groups[{chunk.window, chunk.phase_centre.ra_rad, chunk.phase_centre.dec_rad}];
       if (!group) group = graphs::source_groups(components, chunk.phase_centre, *freq, stokes);
       submit_uvw(runtime, target, chunk, slot.chunk, number);
-      runtime.submit(runtime::make_task(simulate_codelet(), SimulateTaskArgs{chunk.rows, chunk.channels, stokes, freq, group},
+      runtime.submit(runtime::make_task(simulate_codelet(),
+                                        SimulateTaskArgs{chunk.rows, chunk.channels, stokes, freq, group},
                                         {{slot.vis, Access::write}, {slot.chunk, Access::read}}, {number}));
       submit_write(runtime, target, chunk, slot, stokes, number);
       ++number;
@@ -80,10 +89,12 @@ void predict_components(runtime::Runtime& runtime, const std::vector<Target>& ta
 }
 
 /// The image on its grid, degridded chunk by chunk. Visibilities beyond the grid are predicted too: the pixels repeat exactly.
-void predict_image(runtime::Runtime& runtime, const PredictJob& job, const std::vector<Target>& targets, const io::FitsImage<float>& image,
-                   const std::vector<Slot>& ring) {
+void predict_image(runtime::Runtime& runtime, const PredictJob& job, const std::vector<Target>& targets,
+                   const io::FitsImage<float>& image, const std::vector<Slot>& ring) {
   const auto& grid = image.header.grid;
-  if (image.planes != 1) throw UserError(job.model_file + ": a model image must have one plane, this has " + std::to_string(image.planes));
+  if (image.planes != 1)
+    throw UserError(job.model_file + ": a model image must have one plane, this has " +
+                    std::to_string(image.planes));
   if (!image.header.grid_problem.empty()) throw UserError(job.model_file + ": " + image.header.grid_problem);
   if (grid.x0 != static_cast<double>(grid.nx / 2) || grid.y0 != static_cast<double>(grid.ny / 2))
     throw UserError(job.model_file + ": the phase centre must be pixel (N/2, N/2) of a model image");
@@ -101,16 +112,21 @@ void predict_image(runtime::Runtime& runtime, const PredictJob& job, const std::
   };
   for (const auto& target : targets)
     for (const auto& chunk : target.chunks)
-      if (std::abs(std::remainder(chunk.phase_centre.ra_rad - grid.centre.ra_rad, 2 * kPi)) > 1e-8 || std::abs(chunk.phase_centre.dec_rad - grid.centre.dec_rad) > 1e-8)
-        throw UserError(fmt::format("{}: its centre {} {} is not the phase centre of {} ({} {})", job.model_file, io::format_ra(grid.centre.ra_rad),
-                                    io::format_dec(grid.centre.dec_rad), target.writer->info().path, io::format_ra(chunk.phase_centre.ra_rad),
+      if (std::abs(std::remainder(chunk.phase_centre.ra_rad - grid.centre.ra_rad, 2 * kPi)) > 1e-8 ||
+          std::abs(chunk.phase_centre.dec_rad - grid.centre.dec_rad) > 1e-8)
+        throw UserError(fmt::format("{}: its centre {} {} is not the phase centre of {} ({} {})",
+                                    job.model_file, io::format_ra(grid.centre.ra_rad),
+                                    io::format_dec(grid.centre.dec_rad), target.writer->info().path,
+                                    io::format_ra(chunk.phase_centre.ra_rad),
                                     io::format_dec(chunk.phase_centre.dec_rad)));
   for_each_row([&](const Target& target, size_t i, const double* at) {
     const auto& freq = target.writer->info().windows[static_cast<size_t>(target.chunks[i].window)].freq_hz;
-    const double top = *std::max_element(freq.begin(), freq.end()) / kSpeedOfLight_m_s, bottom = *std::min_element(freq.begin(), freq.end()) / kSpeedOfLight_m_s;
+    const double top = *std::max_element(freq.begin(), freq.end()) / kSpeedOfLight_m_s,
+                 bottom = *std::min_element(freq.begin(), freq.end()) / kSpeedOfLight_m_s;
     extent.max_u_lambda = std::max(extent.max_u_lambda, std::abs(at[0]) * top);
     extent.max_v_lambda = std::max(extent.max_v_lambda, std::abs(at[1]) * top);
-    extent.min_w_lambda = extent.visibilities == 0 ? std::abs(at[2]) * bottom : std::min(extent.min_w_lambda, std::abs(at[2]) * bottom);
+    extent.min_w_lambda = extent.visibilities == 0 ? std::abs(at[2]) * bottom
+                                                   : std::min(extent.min_w_lambda, std::abs(at[2]) * bottom);
     extent.max_w_lambda = std::max(extent.max_w_lambda, std::abs(at[2]) * top);
     extent.visibilities += static_cast<int64_t>(freq.size());
   });
@@ -134,8 +150,10 @@ void predict_image(runtime::Runtime& runtime, const PredictJob& job, const std::
   for (size_t f = 0; f < facets.size(); ++f) markers[f].finish(*facets[f], options.strips_target);
 
   const auto model = runtime.create({"model", grid.nx * grid.ny * 4, 0});
-  runtime.submit(runtime::make_task(image::fill_codelet(), image::FillArgs{std::make_shared<const std::vector<float>>(image.pixels), grid.nx * grid.ny * 4},
-                                    {{model, Access::write}}));
+  runtime.submit(runtime::make_task(
+      image::fill_codelet(),
+      image::FillArgs{std::make_shared<const std::vector<float>>(image.pixels), grid.nx * grid.ny * 4},
+      {{model, Access::write}}));
   std::vector<std::vector<DataId>> stores;
   std::vector<int64_t> longest_index(facets.size(), 0);
   for (size_t f = 0; f < facets.size(); ++f) {
@@ -150,19 +168,22 @@ void predict_image(runtime::Runtime& runtime, const PredictJob& job, const std::
       fft::StepArgs args{.plan = plan, .y = y};
       args.image_nx = grid.nx;
       args.image_ny = grid.ny;
-      runtime.submit(runtime::make_task(fft::uncorrect_codelet(), std::move(args), {{sky.back(), Access::write}, {model, Access::read}}));
+      runtime.submit(runtime::make_task(fft::uncorrect_codelet(), std::move(args),
+                                        {{sky.back(), Access::write}, {model, Access::read}}));
     }
     begin.push_back(y_strips.back().block_end);
     stores.emplace_back();
     for (int64_t slab = 0; slab < plan->facet.slabs(); ++slab) {
       std::vector<std::pair<DataId, Access>> all;
       for (size_t y = 0; y < y_strips.size(); ++y) {
-        runtime.submit(runtime::make_task(fft::columns_to_grid_codelet(), fft::StepArgs{.plan = plan, .slab = slab, .y = y_strips[y]},
+        runtime.submit(runtime::make_task(fft::columns_to_grid_codelet(),
+                                          fft::StepArgs{.plan = plan, .slab = slab, .y = y_strips[y]},
                                           {{columns[y], Access::write}, {sky[y], Access::read}}));
         all.emplace_back(columns[y], Access::read);
       }
       for (int64_t strip = 0; strip < plan->tiles.strips; ++strip) {
-        stores.back().push_back(runtime.create({"model tiles", gridder::tile_store_bytes(*plan, slab, strip), 0}));
+        stores.back().push_back(
+            runtime.create({"model tiles", gridder::tile_store_bytes(*plan, slab, strip), 0}));
         fft::StepArgs args{.plan = plan, .slab = slab, .strip = strip};
         args.y_strip_begin = begin;
         std::vector<std::pair<DataId, Access>> data{{stores.back().back(), Access::write}};
@@ -170,7 +191,8 @@ void predict_image(runtime::Runtime& runtime, const PredictJob& job, const std::
         runtime.submit(runtime::make_task(fft::rows_to_grid_codelet(), std::move(args), std::move(data)));
       }
     }
-    for (const auto& [key, runs] : capacity) longest_index[f] = std::max(longest_index[f], gridder::index_bytes(*plan, runs[f]));
+    for (const auto& [key, runs] : capacity)
+      longest_index[f] = std::max(longest_index[f], gridder::index_bytes(*plan, runs[f]));
   }
   std::vector<std::vector<DataId>> index(ring.size());
   for (auto& one : index)
@@ -186,14 +208,19 @@ void predict_image(runtime::Runtime& runtime, const PredictJob& job, const std::
       for (size_t f = 0; f < facets.size(); ++f) {
         const auto& plan = facets[f];
         // No weights: a chunk of the predictor is its uvw alone.
-        gridder::GridChunk part{{chunk.rows, chunk.channels, 1}, target.freq_hz(chunk), 0, chunk.channels, kNoLimit, capacity.at({&target, i})[f]};
+        gridder::GridChunk part{
+            {chunk.rows, chunk.channels, 1}, target.freq_hz(chunk), 0, chunk.channels, kNoLimit,
+            capacity.at({&target, i})[f]};
         runtime.submit(runtime::make_task(gridder::index_codelet(), gridder::IndexArgs{plan, part, false},
-                                          {{slot.chunk, Access::read}, {index[at][f], Access::write}}, {number}));
+                                          {{slot.chunk, Access::read}, {index[at][f], Access::write}},
+                                          {number}));
         gridder::DegridArgs args{plan, 0, plan->facet.slabs(), part, 0, f == 0};
-        std::vector<std::pair<DataId, Access>> data{
-            {slot.vis, f == 0 ? Access::write : Access::read_write}, {slot.chunk, Access::read}, {index[at][f], Access::read}};
+        std::vector<std::pair<DataId, Access>> data{{slot.vis, f == 0 ? Access::write : Access::read_write},
+                                                    {slot.chunk, Access::read},
+                                                    {index[at][f], Access::read}};
         for (const auto store : stores[f]) data.emplace_back(store, Access::read);
-        runtime.submit(runtime::make_task(gridder::degrid_codelet(), std::move(args), std::move(data), {number}));
+        runtime.submit(
+            runtime::make_task(gridder::degrid_codelet(), std::move(args), std::move(data), {number}));
       }
       submit_write(runtime, target, chunk, slot, 1, number);
     }
@@ -222,7 +249,8 @@ void run_predict(const PredictJob& job) {
   for (auto& target : targets) target.token = runtime.create({"set", 64, 0});
   std::vector<Slot> ring;
   for (size_t i = 0; i < kSlots; ++i)
-    ring.push_back({runtime.create({"uvw", padded(rows * 24), 0}), runtime.create({"vis", padded(samples * stokes * 8), 0})});
+    ring.push_back({runtime.create({"uvw", padded(rows * 24), 0}),
+                    runtime.create({"vis", padded(samples * stokes * 8), 0})});
   {
     const graphs::RunWatch watch(runtime, 0);
     if (sky.image)
@@ -234,7 +262,8 @@ void run_predict(const PredictJob& job) {
   for (auto& target : targets) target.writer->flush();
   runtime.learn();
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-  for (const auto& path : job.ms) spdlog::info("{}: column {} filled from {}", path, job.column, job.model_file);
+  for (const auto& path : job.ms)
+    spdlog::info("{}: column {} filled from {}", path, job.column, job.model_file);
   spdlog::info("{} visibilities in {:.2f} s", total, seconds);
 }
 

@@ -17,8 +17,10 @@ void run_predict(const PredictJob& job);
 namespace graphs {
 
 /// Components as groups of one shape seen from a phase centre; stokes is 1 (I) or 4 (IQUV).
-std::shared_ptr<const std::vector<SourceGroup>> source_groups(std::span<const io::SkyComponent> components, const Direction& centre,
-                                                              std::span<const double> freq_hz, int64_t stokes);
+std::shared_ptr<const std::vector<SourceGroup>> source_groups(std::span<const io::SkyComponent> components,
+                                                              const Direction& centre,
+                                                              std::span<const double> freq_hz,
+                                                              int64_t stokes);
 /// 4 when any component has Q, U or V, else 1.
 int64_t stokes_needed(std::span<const io::SkyComponent> components);
 

@@ -7,8 +7,10 @@
 
 namespace fringeflow::graphs {
 
-std::shared_ptr<const std::vector<SourceGroup>> source_groups(std::span<const io::SkyComponent> components, const Direction& centre,
-                                                              std::span<const double> freq_hz, int64_t stokes) {
+std::shared_ptr<const std::vector<SourceGroup>> source_groups(std::span<const io::SkyComponent> components,
+                                                              const Direction& centre,
+                                                              std::span<const double> freq_hz,
+                                                              int64_t stokes) {
   auto groups = std::make_shared<std::vector<SourceGroup>>();
   std::map<std::array<double, 3>, size_t> by_shape;
   int64_t below = 0;
@@ -33,7 +35,8 @@ std::shared_ptr<const std::vector<SourceGroup>> source_groups(std::span<const io
       group.flux_jy.insert(group.flux_jy.end(), flux.begin(), flux.begin() + stokes);
     }
   }
-  if (below > 0) spdlog::warn("{} sources are more than 90 degrees from the phase centre and are left out", below);
+  if (below > 0)
+    spdlog::warn("{} sources are more than 90 degrees from the phase centre and are left out", below);
   return groups;
 }
 

@@ -35,8 +35,10 @@ void run_simulate(const SimulateJob& job) {
   }
   io::NewMeasurementSet description;
   description.antennas = io::read_layout(job.layout_file, job.position_file);
-  for (int64_t t = 0; t < job.times; ++t) description.times_s.push_back(job.start_s + (static_cast<double>(t) + 0.5) * job.interval_s);
-  for (int64_t c = 0; c < job.channels; ++c) description.freq_hz.push_back(job.frequency_hz + static_cast<double>(c) * job.channel_width_hz);
+  for (int64_t t = 0; t < job.times; ++t)
+    description.times_s.push_back(job.start_s + (static_cast<double>(t) + 0.5) * job.interval_s);
+  for (int64_t c = 0; c < job.channels; ++c)
+    description.freq_hz.push_back(job.frequency_hz + static_cast<double>(c) * job.channel_width_hz);
   description.interval_s = job.interval_s;
   description.channel_width_hz = job.channel_width_hz;
   description.phase_centre = job.centre;
@@ -56,10 +58,13 @@ void run_simulate(const SimulateJob& job) {
   std::vector<Slot> ring;
   const int64_t slots = std::min<int64_t>(job.times, 2 * runtime.info().cpus + 2);
   for (int64_t i = 0; i < slots; ++i)
-    ring.push_back({runtime.create({"uvw", rows * 24, 0}), runtime.create({"vis", rows * channels * stokes * 8, 0})});
+    ring.push_back(
+        {runtime.create({"uvw", rows * 24, 0}), runtime.create({"vis", rows * channels * stokes * 8, 0})});
   auto submit_uvw = [&](int64_t t) {
-    runtime.submit(runtime::make_task(uvw_codelet(), UvwArgs{rows, [writer, t](View<double, 2> out) { writer->uvw_m(t, out); }},
-                                      {{ring[static_cast<size_t>(t % slots)].uvw, Access::write}, {token, Access::read_write}}, {static_cast<int32_t>(t)}, 2));
+    runtime.submit(runtime::make_task(
+        uvw_codelet(), UvwArgs{rows, [writer, t](View<double, 2> out) { writer->uvw_m(t, out); }},
+        {{ring[static_cast<size_t>(t % slots)].uvw, Access::write}, {token, Access::read_write}},
+        {static_cast<int32_t>(t)}, 2));
   };
   {
     const graphs::RunWatch watch(runtime, 0);
@@ -67,13 +72,16 @@ void run_simulate(const SimulateJob& job) {
     for (int64_t t = 0; t < slots; ++t) submit_uvw(t);
     for (int64_t t = 0; t < job.times && !runtime.failed(); ++t) {
       const auto& slot = ring[static_cast<size_t>(t % slots)];
-      runtime.submit(runtime::make_task(simulate_codelet(), SimulateTaskArgs{rows, channels, stokes, freq, groups},
-                                        {{slot.vis, Access::write}, {slot.uvw, Access::read}}, {static_cast<int32_t>(t)}));
+      runtime.submit(runtime::make_task(
+          simulate_codelet(), SimulateTaskArgs{rows, channels, stokes, freq, groups},
+          {{slot.vis, Access::write}, {slot.uvw, Access::read}}, {static_cast<int32_t>(t)}));
       auto write = [writer, t, stokes](View<const double, 2> uvw_m, View<const std::complex<float>, 3> vis) {
         writer->write_time(t, uvw_m, stokes == 4 ? "IQUV" : "I", vis);
       };
-      runtime.submit(runtime::make_task(write_rows_codelet(), WriteRowsArgs{rows, channels, stokes, std::move(write)},
-                                        {{slot.vis, Access::read}, {slot.uvw, Access::read}, {token, Access::read_write}}, {static_cast<int32_t>(t)}, 1));
+      runtime.submit(runtime::make_task(
+          write_rows_codelet(), WriteRowsArgs{rows, channels, stokes, std::move(write)},
+          {{slot.vis, Access::read}, {slot.uvw, Access::read}, {token, Access::read_write}},
+          {static_cast<int32_t>(t)}, 1));
       if (t + slots < job.times) submit_uvw(t + slots);
     }
     runtime.wait_all();
@@ -81,7 +89,8 @@ void run_simulate(const SimulateJob& job) {
   writer->commit();
   runtime.learn();
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-  spdlog::info("{}: {} rows x {} channels, {} sources, in {:.2f} s", job.output, rows * job.times, channels, sky.size(), seconds);
+  spdlog::info("{}: {} rows x {} channels, {} sources, in {:.2f} s", job.output, rows * job.times, channels,
+               sky.size(), seconds);
 }
 
 }  // namespace fringeflow

@@ -148,7 +148,8 @@ void check_outputs(const Workflow& workflow, Diagnostics& diagnostics) {
 void check_use(const Workflow& workflow, int index, Diagnostics& diagnostics) {
   const Stage& stage = workflow.stages[static_cast<std::size_t>(index)];
   if (stage.schema->outputs.empty() || !workflow.users(index).empty()) return;
-  if (stage.schema->name == "simulate" || stage.schema->name == "predict" || stage.schema->name == "calibrate")
+  if (stage.schema->name == "simulate" || stage.schema->name == "predict" ||
+      stage.schema->name == "calibrate")
     return;  // their MeasurementSets and gains are products
   diagnostics.error(stage.place, fmt::format("nothing uses stage '{}' ({}): {}", stage.id, stage.schema->name,
                                              stage.schema->name == "read" ? "an image stage should take it"
@@ -165,13 +166,15 @@ void check_calibrate(const Stage& stage, Diagnostics& diagnostics) {
   if (!text.starts_with(kPoint)) return;
   try {
     if (parse_quantity(std::string_view(text).substr(kPoint.size()), Dimension::flux) > 0) return;
-    diagnostics.error(model->place, about(model->place, "model", "the flux of '" + text + "' must be above 0"));
+    diagnostics.error(model->place,
+                      about(model->place, "model", "the flux of '" + text + "' must be above 0"));
   } catch (const UserError& error) {
     diagnostics.error(model->place, about(model->place, "model", error.what()));
   }
 }
 
-void check_file(const Setting& setting, const std::string& key, const std::string& path, Diagnostics& diagnostics) {
+void check_file(const Setting& setting, const std::string& key, const std::string& path,
+                Diagnostics& diagnostics) {
   namespace fs = std::filesystem;
   std::error_code ignored;
   if (!fs::exists(path, ignored))

@@ -29,29 +29,34 @@ struct Observation {
     shape = {kind, n, 3, 3, correlations};
     std::mt19937 random(5);
     std::uniform_real_distribution<double> amplitude(0.5, 2), phase(-3.14159, 3.14159), small(-0.2, 0.2);
-      for (int64_t a = 0; a < n; ++a) {
+    for (int64_t a = 0; a < n; ++a) {
       const bool phases = kind == SolveKind::phase || kind == SolveKind::scalar_phase;
-      const Complex x = std::polar(phases ? 1 : amplitude(random), phase(random)), y = std::polar(phases ? 1 : amplitude(random), phase(random));
+      const Complex x = std::polar(phases ? 1 : amplitude(random), phase(random)),
+                    y = std::polar(phases ? 1 : amplitude(random), phase(random));
       const bool full = kind == SolveKind::full;
-      truth.insert(truth.end(), {x, full ? Complex(small(random), small(random)) : 0, full ? Complex(small(random), small(random)) : 0,
+      truth.insert(truth.end(), {x, full ? Complex(small(random), small(random)) : 0,
+                                 full ? Complex(small(random), small(random)) : 0,
                                  kind == SolveKind::scalar_phase ? x : y});
     }
     for (int64_t p = 0; p < n; ++p)
       for (int64_t q = p; q < n; ++q)
         for (int time = 0; time < 2; ++time) {
           const bool turned = swap && (p + q) % 2 == 1;
-          antennas.insert(antennas.end(), {static_cast<int32_t>(turned ? q : p), static_cast<int32_t>(turned ? p : q)});
+          antennas.insert(antennas.end(),
+                          {static_cast<int32_t>(turned ? q : p), static_cast<int32_t>(turned ? p : q)});
         }
     rows = static_cast<int64_t>(antennas.size() / 2);
     for (int64_t row = 0; row < rows; ++row)
       for (int64_t channel = 0; channel < shape.channels; ++channel) {
         // A model that changes with time and frequency.
-        const Complex i(2 + 0.1 * static_cast<double>(row % 3), 0.3 * static_cast<double>(channel)), q = 1.1, u(0.9, 0);
+        const Complex i(2 + 0.1 * static_cast<double>(row % 3), 0.3 * static_cast<double>(channel)),
+            q = 1.1, u(0.9, 0);
         const Complex m[4] = {i + q, u, u, i - q};
         for (int64_t c = 0; c < correlations; ++c) {
           const int64_t at = correlations == 4 ? c : 3 * c;
           // Rows the other way round have the conjugate model.
-          const bool turned = antennas[static_cast<size_t>(2 * row)] > antennas[static_cast<size_t>(2 * row + 1)];
+          const bool turned =
+              antennas[static_cast<size_t>(2 * row)] > antennas[static_cast<size_t>(2 * row + 1)];
           model.emplace_back(turned ? std::conj(m[at]) : m[at]);
         }
       }
@@ -59,11 +64,14 @@ struct Observation {
     weight.assign(model.size(), 1);
     corrupt();
   }
-  Complex g(int64_t antenna, int64_t element) const { return truth[static_cast<size_t>(4 * antenna + element)]; }
+  Complex g(int64_t antenna, int64_t element) const {
+    return truth[static_cast<size_t>(4 * antenna + element)];
+  }
   void corrupt() {
     const int64_t step = shape.correlations;
     for (int64_t k = 0; k < rows * shape.channels; ++k) {
-      const int64_t row = k / shape.channels, p = antennas[static_cast<size_t>(2 * row)], q = antennas[static_cast<size_t>(2 * row + 1)];
+      const int64_t row = k / shape.channels, p = antennas[static_cast<size_t>(2 * row)],
+                    q = antennas[static_cast<size_t>(2 * row + 1)];
       for (int64_t c = 0; c < step; ++c) {
         const int64_t at = step == 4 ? c : 3 * c, a = at / 2, b = at % 2;
         Complex sum = 0;
@@ -71,7 +79,8 @@ struct Observation {
           for (int64_t s = 0; s < 2; ++s) {
             const int64_t from = step == 4 ? 2 * r + s : r;
             if (step != 4 && r != s) continue;
-            sum += g(p, 2 * a + r) * Complex(model[static_cast<size_t>(k * step + from)]) * std::conj(g(q, 2 * b + s));
+            sum += g(p, 2 * a + r) * Complex(model[static_cast<size_t>(k * step + from)]) *
+                   std::conj(g(q, 2 * b + s));
           }
         vis[static_cast<size_t>(k * step + c)] = std::complex<float>(sum);
       }
@@ -82,23 +91,39 @@ struct Observation {
   void solve(Limits limits = {}) {
     sums.assign(static_cast<size_t>(shape.accumulator_size()), 0);
     const View<double, 3> all(sums.data(), {shape.blocks(), shape.baselines(), shape.sums()});
-    accumulate_cpu({shape, {vis.data(), samples()}, {weight.data(), samples()}, {model.data(), samples()}, {antennas.data(), {rows, 2}}, all});
+    accumulate_cpu({shape,
+                    {vis.data(), samples()},
+                    {weight.data(), samples()},
+                    {model.data(), samples()},
+                    {antennas.data(), {rows, 2}},
+                    all});
     gains.assign(static_cast<size_t>(shape.blocks() * shape.antennas * shape.polarisations()), NAN);
     valid.assign(gains.size(), 9);
     outcomes.resize(static_cast<size_t>(shape.blocks() * shape.fits()));
-    solve_cpu({shape, all, {gains.data(), table()}, {valid.data(), table()}, {outcomes.data(), {shape.blocks(), shape.fits()}}, limits});
+    solve_cpu({shape,
+               all,
+               {gains.data(), table()},
+               {valid.data(), table()},
+               {outcomes.data(), {shape.blocks(), shape.fits()}},
+               limits});
     for (const auto& gain : gains) EXPECT_TRUE(std::isfinite(gain.real()) && std::isfinite(gain.imag()));
   }
   /// Largest difference of corrected data and model, of those that are not flagged; also counts the flagged.
   double left(int64_t& flagged) {
     auto corrected = vis;
     std::vector<uint8_t> flag(vis.size());
-    flagged = apply_cpu({shape, {gains.data(), table()}, {valid.data(), table()}, {antennas.data(), {rows, 2}}, {corrected.data(), samples()}, {flag.data(), samples()}});
+    flagged = apply_cpu({shape,
+                         {gains.data(), table()},
+                         {valid.data(), table()},
+                         {antennas.data(), {rows, 2}},
+                         {corrected.data(), samples()},
+                         {flag.data(), samples()}});
     double most = 0;
     for (size_t i = 0; i < vis.size(); ++i) {
       EXPECT_TRUE(std::isfinite(corrected[i].real()) && std::isfinite(corrected[i].imag()));
       // Phases of the hands are relative to one antenna each: cross hands keep a common phase.
-      const bool cross = shape.correlations == 4 && shape.kind != SolveKind::full && (i % 4 == 1 || i % 4 == 2);
+      const bool cross =
+          shape.correlations == 4 && shape.kind != SolveKind::full && (i % 4 == 1 || i % 4 == 2);
       if (!flag[i] && !cross) most = std::max(most, static_cast<double>(std::abs(corrected[i] - model[i])));
     }
     return most;
@@ -128,11 +153,12 @@ TEST_P(Recovery, NoiseFreeGainsComeBack) {
     }
 }
 
-INSTANTIATE_TEST_SUITE_P(Kinds, Recovery,
-                         testing::Values(std::tuple(SolveKind::scalar_phase, 2, false), std::tuple(SolveKind::phase, 2, true),
-                                         std::tuple(SolveKind::phase, 4, false), std::tuple(SolveKind::diagonal, 1, false),
-                                         std::tuple(SolveKind::diagonal, 2, true), std::tuple(SolveKind::full, 4, false),
-                                         std::tuple(SolveKind::full, 4, true)));
+INSTANTIATE_TEST_SUITE_P(
+    Kinds, Recovery,
+    testing::Values(std::tuple(SolveKind::scalar_phase, 2, false), std::tuple(SolveKind::phase, 2, true),
+                    std::tuple(SolveKind::phase, 4, false), std::tuple(SolveKind::diagonal, 1, false),
+                    std::tuple(SolveKind::diagonal, 2, true), std::tuple(SolveKind::full, 4, false),
+                    std::tuple(SolveKind::full, 4, true)));
 
 TEST(Calibrate, DataFourModelOneGivesTwo) {
   for (const SolveKind kind : {SolveKind::diagonal, SolveKind::full}) {
@@ -228,7 +254,8 @@ TEST(Calibrate, BlocksOfChannelsAreFittedApart) {
   for (int64_t row = 0; row < o.rows; ++row)
     for (int64_t c = 4; c < 6; ++c) o.vis[static_cast<size_t>(row * 6 + c)] *= 4.f;  // the third channel
   o.solve();
-  for (int64_t i = 0; i < 12; ++i) EXPECT_LT(std::abs(o.gains[static_cast<size_t>(12 + i)] - 2. * o.gains[static_cast<size_t>(i)]), 1e-6);
+  for (int64_t i = 0; i < 12; ++i)
+    EXPECT_LT(std::abs(o.gains[static_cast<size_t>(12 + i)] - 2. * o.gains[static_cast<size_t>(i)]), 1e-6);
 }
 
 }  // namespace

@@ -13,12 +13,12 @@
 
 #include <hwy/highway.h>
 
-#include "codelets/common/constants.hpp"
 #include "codelets/degrid/degrid.hpp"
 #include "codelets/grid/grid.hpp"
 #include "codelets/gridder/index.hpp"
 #include "codelets/gridder/kernel.hpp"
 #include "codelets/gridder/plan.hpp"
+#include "io/constants.hpp"
 
 namespace fringeflow::gridder::test {
 

@@ -8,7 +8,7 @@
 #include <random>
 #include <vector>
 
-#include "codelets/common/constants.hpp"
+#include "io/constants.hpp"
 
 namespace fringeflow::restore {
 namespace {

@@ -7,7 +7,7 @@
 #include <random>
 #include <vector>
 
-#include "codelets/common/constants.hpp"
+#include "io/constants.hpp"
 
 namespace fringeflow {
 namespace {

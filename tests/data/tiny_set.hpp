@@ -18,7 +18,7 @@
 #include <string>
 #include <vector>
 
-#include "codelets/common/constants.hpp"
+#include "io/constants.hpp"
 #include "io/measurement_set.hpp"
 #include "tests/io/temporary_folder.hpp"
 

@@ -100,7 +100,8 @@ TEST_F(ImagingPlanTest, CoversEverythingOnce) {
       const auto plan = plan_imaging_job(job_);
       expect_rows_covered(plan);
       EXPECT_EQ(plan.channels.size(), static_cast<size_t>(channels_out));
-      for (const auto& channel : plan.channels) EXPECT_EQ(channel.facets.size(), static_cast<size_t>(facets * facets));
+      for (const auto& channel : plan.channels)
+        EXPECT_EQ(channel.facets.size(), static_cast<size_t>(facets * facets));
       expect_slabs_covered(plan, plan.sky_waves);
       expect_slabs_covered(plan, plan.model_waves);
       // Every channel of the data is in one output channel.
@@ -119,7 +120,8 @@ TEST_F(ImagingPlanTest, MemoryIsTheSumOfItsParts) {
   EXPECT_TRUE(memory.resident);
   EXPECT_EQ(memory.budget, 2048 * kMiB);
   EXPECT_LE(memory.total(), memory.budget);
-  EXPECT_EQ(memory.total(), memory.base + memory.read_buffers + memory.images + memory.grids + memory.transforms + memory.chunks + memory.clean);
+  EXPECT_EQ(memory.total(), memory.base + memory.read_buffers + memory.images + memory.grids +
+                                memory.transforms + memory.chunks + memory.clean);
   // What the graph registers is in the plan: all data of a graph that keeps everything live at once.
   const auto recorder = record(plan);
   int64_t bytes = 0;
@@ -166,14 +168,16 @@ TEST_F(ImagingPlanTest, SaysWhatItWouldNeed) {
 
 TEST_F(ImagingPlanTest, Refuses) {
   job_.image.channels_out = 17;
-  EXPECT_THAT(fringeflow::test::message_of<UserError>([&] { plan_imaging_job(job_); }), HasSubstr("16 distinct channels"));
+  EXPECT_THAT(fringeflow::test::message_of<UserError>([&] { plan_imaging_job(job_); }),
+              HasSubstr("16 distinct channels"));
   // One baseline of hundreds of metres, and a grid of five wavelengths.
   fringeflow::test::make_tiny_set(folder_ / "long.ms", {.antennas = 2, .times = 1});
   job_.ms = {folder_ / "long.ms"};
   job_.image.channels_out = 1;
   job_.image.cell_rad = 0.1;
   job_.image.nx = job_.image.ny = 8;
-  EXPECT_THAT(fringeflow::test::message_of<RunError>([&] { plan_imaging_job(job_); }), HasSubstr("use smaller cells"));
+  EXPECT_THAT(fringeflow::test::message_of<RunError>([&] { plan_imaging_job(job_); }),
+              HasSubstr("use smaller cells"));
 }
 
 TEST_F(ImagingPlanTest, GraphsOfPlans) {
@@ -188,8 +192,10 @@ TEST_F(ImagingPlanTest, GraphsOfPlans) {
       for (const auto& recorded : recorder.tasks()) {
         const auto& codelet = *recorded.task.codelet;
         ++count[codelet.name];
-        EXPECT_GT(costs.seconds(codelet, recorded.task.arguments.get(), runtime::Device::cpu), 0) << codelet.name;
-        EXPECT_LT(costs.seconds(codelet, recorded.task.arguments.get(), runtime::Device::cpu), 100) << codelet.name;
+        EXPECT_GT(costs.seconds(codelet, recorded.task.arguments.get(), runtime::Device::cpu), 0)
+            << codelet.name;
+        EXPECT_LT(costs.seconds(codelet, recorded.task.arguments.get(), runtime::Device::cpu), 100)
+            << codelet.name;
       }
       EXPECT_EQ(count["read"], static_cast<int64_t>(plan.chunks.size())) << "kept in memory: read once";
       EXPECT_EQ(count.contains("density"), weighting == WeightingScheme::briggs);
@@ -199,7 +205,8 @@ TEST_F(ImagingPlanTest, GraphsOfPlans) {
       for (const auto& recorded : recorder.tasks()) {
         for (const auto& [data, access] : recorded.task.data) {
           if (access == runtime::Access::read) {
-            EXPECT_TRUE(written.contains(data)) << recorded.task.codelet->name << " reads " << recorder.data()[static_cast<size_t>(data)].name;
+            EXPECT_TRUE(written.contains(data)) << recorded.task.codelet->name << " reads "
+                                                << recorder.data()[static_cast<size_t>(data)].name;
           }
         }
         for (const auto& [data, access] : recorded.task.data)
@@ -220,7 +227,8 @@ TEST(Registry, EveryCodeletIsWhole) {
     EXPECT_GE(codelet->version, 1);
     EXPECT_GT(codelet->cpu_work_per_s, 0);
     EXPECT_GT(codelet->cuda_work_per_s, 0);
-    EXPECT_TRUE(codelet->work != nullptr || constant_work.contains(codelet->name)) << "its time must follow from its arguments";
+    EXPECT_TRUE(codelet->work != nullptr || constant_work.contains(codelet->name))
+        << "its time must follow from its arguments";
     if (codelet->role == runtime::Role::io) {
       EXPECT_EQ(codelet->cuda, nullptr) << "blocking work belongs on cores";
     }
@@ -262,6 +270,9 @@ TEST(Registry, ComputingIsDoneOnGpusToo) {
       {"apply_components", "a list of components, far shorter than the image"},
       {"fit_beam", "once per run, a patch around the peak"},
       {"simulate", "direct sums of the plain simulator, not part of imaging"},
+      {"accumulate", "sums per baseline of calibrate, bound by the reading that feeds it"},
+      {"solve", "StEFCal on sums per interval: small matrices that fit a core's cache"},
+      {"apply_gains", "one 2x2 product per visibility on its way to the disk"},
   };
   std::set<std::string> without;
   bool any = false;

@@ -22,18 +22,25 @@ using ::testing::IsEmpty;
 constexpr auto R = Access::read, W = Access::write, RW = Access::read_write;
 
 double seconds_of(const void* arguments) { return *static_cast<const double*>(arguments); }
-const runtime::CodeletDef kCompute{
-    .name = "compute", .doc = "", .colour = 0x12ab, .work = seconds_of, .cpu_work_per_s = 1, .flops_per_work = 10};
-const runtime::CodeletDef kRead{.name = "read", .doc = "", .role = runtime::Role::io, .work = seconds_of, .cpu_work_per_s = 1};
+const runtime::CodeletDef kCompute{.name = "compute",
+                                   .doc = "",
+                                   .colour = 0x12ab,
+                                   .work = seconds_of,
+                                   .cpu_work_per_s = 1,
+                                   .flops_per_work = 10};
+const runtime::CodeletDef kRead{
+    .name = "read", .doc = "", .role = runtime::Role::io, .work = seconds_of, .cpu_work_per_s = 1};
 
 class RecorderTest : public ::testing::Test {
  protected:
   DataId data(int64_t bytes = 1000000) { return recorder_.create({"data", bytes, 0}); }
-  int64_t submit(std::vector<std::pair<DataId, Access>> data, double seconds = 1, const runtime::CodeletDef& codelet = kCompute,
-                 runtime::Tag tag = {}) {
+  int64_t submit(std::vector<std::pair<DataId, Access>> data, double seconds = 1,
+                 const runtime::CodeletDef& codelet = kCompute, runtime::Tag tag = {}) {
     return recorder_.submit(runtime::make_task(codelet, seconds, std::move(data), tag));
   }
-  const std::vector<int64_t>& before(int64_t task) const { return recorder_.tasks().at(static_cast<size_t>(task)).predecessors; }
+  const std::vector<int64_t>& before(int64_t task) const {
+    return recorder_.tasks().at(static_cast<size_t>(task)).predecessors;
+  }
 
   fringeflow::test::TemporaryFolder folder_;
   runtime::CostModel costs_{folder_ / "none.json"};  // seconds are the tasks' arguments
@@ -80,8 +87,8 @@ TEST_F(RecorderTest, ARingThrottles) {
     submit({{slots[chunk % 2], W}}, 1, kRead);
     submit({{slots[chunk % 2], R}});
   }
-  EXPECT_THAT(before(2), IsEmpty());           // the second slot is free
-  EXPECT_THAT(before(4), ElementsAre(0, 1));   // the first must have been used
+  EXPECT_THAT(before(2), IsEmpty());          // the second slot is free
+  EXPECT_THAT(before(4), ElementsAre(0, 1));  // the first must have been used
   EXPECT_THAT(before(6), ElementsAre(2, 3));
 }
 
@@ -130,7 +137,8 @@ TEST_F(RecorderTest, DumpsTheGraph) {
   EXPECT_THAT(mermaid, ::testing::StartsWith("flowchart LR\n"));
   EXPECT_THAT(mermaid, HasSubstr("n1[\"compute chunk 0 facet 2<br/>1.0 MB, 3 s\"]"));
   EXPECT_THAT(mermaid, HasSubstr("n0 --> n1"));
-  EXPECT_THAT(fringeflow::test::message_of<UserError>([&] { dump(recorder_, costs_, "png"); }), HasSubstr("png"));
+  EXPECT_THAT(fringeflow::test::message_of<UserError>([&] { dump(recorder_, costs_, "png"); }),
+              HasSubstr("png"));
 }
 
 TEST_F(RecorderTest, CondensesLargeGraphs) {

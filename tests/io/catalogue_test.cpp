@@ -5,7 +5,7 @@
 
 #include <cmath>
 
-#include "codelets/common/constants.hpp"
+#include "io/constants.hpp"
 #include "io/error.hpp"
 #include "tests/io/temporary_folder.hpp"
 

@@ -6,7 +6,7 @@
 #include <cmath>
 #include <random>
 
-#include "codelets/common/constants.hpp"
+#include "io/constants.hpp"
 
 namespace fringeflow::io {
 namespace {

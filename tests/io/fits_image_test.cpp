@@ -13,7 +13,7 @@
 #include <filesystem>
 #include <random>
 
-#include "codelets/common/constants.hpp"
+#include "io/constants.hpp"
 #include "io/error.hpp"
 #include "tests/io/temporary_folder.hpp"
 

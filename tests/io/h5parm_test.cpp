@@ -23,7 +23,8 @@ GainTable example(bool polarisations, bool amplitudes) {
   if (polarisations) table.polarisations = {"XX", "YY"};
   table.amplitudes = amplitudes;
   for (int64_t i = 0; i < table.size(); ++i) {
-    table.gains.push_back(std::polar(amplitudes ? 0.5 + 0.1 * static_cast<double>(i) : 1., 0.05 * static_cast<double>(i) - 0.6));
+    table.gains.push_back(std::polar(amplitudes ? 0.5 + 0.1 * static_cast<double>(i) : 1.,
+                                     0.05 * static_cast<double>(i) - 0.6));
     table.valid.push_back(i % 5 != 2);
   }
   return table;

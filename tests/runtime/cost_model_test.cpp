@@ -10,13 +10,14 @@ namespace {
 using ::fringeflow::test::TemporaryFolder;
 
 const CodeletDef& rated_codelet() {
-  static const CodeletDef def{.name = "rated",
-                              .version = 7,
-                              .doc = "",
-                              .cpu = nap,
-                              .work = [](const void* arguments) { return 1000.0 * static_cast<const Nap*>(arguments)->milliseconds; },
-                              .cpu_work_per_s = 1e6,
-                              .cuda_work_per_s = 1e8};
+  static const CodeletDef def{
+      .name = "rated",
+      .version = 7,
+      .doc = "",
+      .cpu = nap,
+      .work = [](const void* arguments) { return 1000.0 * static_cast<const Nap*>(arguments)->milliseconds; },
+      .cpu_work_per_s = 1e6,
+      .cuda_work_per_s = 1e8};
   return def;
 }
 
@@ -27,7 +28,8 @@ TEST(CostModel, AnalyticRatesWithoutRecords) {
   EXPECT_DOUBLE_EQ(costs.seconds(rated_codelet(), &nap, Device::cpu), 5e-3);
   EXPECT_DOUBLE_EQ(costs.seconds(rated_codelet(), &nap, Device::cuda), 5e-5);
   const Nap nothing{0};
-  EXPECT_GT(costs.seconds(rated_codelet(), &nothing, Device::cpu), 0) << "schedulers and simulation need more than zero";
+  EXPECT_GT(costs.seconds(rated_codelet(), &nothing, Device::cpu), 0)
+      << "schedulers and simulation need more than zero";
   EXPECT_GT(costs.seconds(affine_codelet(), nullptr, Device::cpu), 0);
 }
 
@@ -43,19 +45,23 @@ TEST(CostModel, LearnsTheMedianAndKeepsIt) {
   EXPECT_EQ(folder.count(), 1u) << "no temporary file stays";
   CostModel costs(file);
   EXPECT_DOUBLE_EQ(costs.seconds(rated_codelet(), &nap, Device::cpu), 2e-2);
-  EXPECT_DOUBLE_EQ(costs.seconds(rated_codelet(), &nap, Device::cuda), 1e-5) << "other devices keep their own";
+  EXPECT_DOUBLE_EQ(costs.seconds(rated_codelet(), &nap, Device::cuda), 1e-5)
+      << "other devices keep their own";
   costs.learn({{CostModel::key(rated_codelet(), Device::cpu), {4e-5, 4e-5, 4e-5}}});
-  EXPECT_DOUBLE_EQ(CostModel(file).seconds(rated_codelet(), &nap, Device::cpu), 3e-2) << "equal weights of past and present";
+  EXPECT_DOUBLE_EQ(CostModel(file).seconds(rated_codelet(), &nap, Device::cpu), 3e-2)
+      << "equal weights of past and present";
   auto newer = rated_codelet();
   ++newer.version;
-  EXPECT_DOUBLE_EQ(CostModel(file).seconds(newer, &nap, Device::cpu), 1e-3) << "another kernel: old records do not count";
+  EXPECT_DOUBLE_EQ(CostModel(file).seconds(newer, &nap, Device::cpu), 1e-3)
+      << "another kernel: old records do not count";
 }
 
 TEST(CostModel, NeverInTheWay) {
   const TemporaryFolder folder;
   const Nap nap{1};
-  for (const std::string text : {"", "{", "[]", "null", R"({"rated_v7_cpu": 5})", R"({"rated_v7_cpu": {"seconds_per_work": "x"}})",
-                                 R"({"rated_v7_cpu": {"seconds_per_work": -1}})", R"({"rated_v7_cpu": {}})"}) {
+  for (const std::string text :
+       {"", "{", "[]", "null", R"({"rated_v7_cpu": 5})", R"({"rated_v7_cpu": {"seconds_per_work": "x"}})",
+        R"({"rated_v7_cpu": {"seconds_per_work": -1}})", R"({"rated_v7_cpu": {}})"}) {
     const auto file = folder.write("broken.json", text);
     EXPECT_NO_THROW({
       const CostModel costs(file);
@@ -65,7 +71,8 @@ TEST(CostModel, NeverInTheWay) {
   folder.write("file", "");
   CostModel unwritable(folder / "file/models.json");
   EXPECT_NO_THROW(unwritable.learn({{CostModel::key(rated_codelet(), Device::cpu), {2e-5}}}));
-  EXPECT_DOUBLE_EQ(unwritable.seconds(rated_codelet(), &nap, Device::cpu), 2e-2) << "it still counts in this process";
+  EXPECT_DOUBLE_EQ(unwritable.seconds(rated_codelet(), &nap, Device::cpu), 2e-2)
+      << "it still counts in this process";
 }
 
 TEST(CostModel, ARuntimeTeachesIt) {

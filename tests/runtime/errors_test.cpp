@@ -18,11 +18,16 @@ const CodeletDef& throwing_codelet() {
   static const CodeletDef def{.name = "thrower", .doc = "", .cpu = [](const BodyContext& context) {
                                 ++bodies;
                                 switch (context.arguments<Kind>()) {
-                                  case Kind::user: throw UserError("the user's mistake");
-                                  case Kind::run: throw RunError("the run's mistake");
-                                  case Kind::standard: throw std::logic_error("our mistake");
-                                  case Kind::memory: throw std::bad_alloc();
-                                  case Kind::other: throw 42;  // NOLINT: what a library might do
+                                  case Kind::user:
+                                    throw UserError("the user's mistake");
+                                  case Kind::run:
+                                    throw RunError("the run's mistake");
+                                  case Kind::standard:
+                                    throw std::logic_error("our mistake");
+                                  case Kind::memory:
+                                    throw std::bad_alloc();
+                                  case Kind::other:
+                                    throw 42;  // NOLINT: what a library might do
                                 }
                               }};
   return def;
@@ -52,13 +57,18 @@ void run_thrower(Kind kind) {
 TEST(RuntimeErrors, KeepTheirType) {
   EXPECT_EQ(message_of<UserError>([] { run_thrower(Kind::user); }), "the user's mistake");
   EXPECT_EQ(message_of<RunError>([] { run_thrower(Kind::run); }), "the run's mistake");
-  EXPECT_EQ(message_of<RunError>([] { run_thrower(Kind::standard); }), "our mistake [thrower, chunk 3, cycle 2]");
-  EXPECT_EQ(message_of<RunError>([] { run_thrower(Kind::memory); }), "out of memory [thrower, chunk 3, cycle 2]");
-  EXPECT_EQ(message_of<RunError>([] { run_thrower(Kind::other); }), "unknown error [thrower, chunk 3, cycle 2]");
+  EXPECT_EQ(message_of<RunError>([] { run_thrower(Kind::standard); }),
+            "our mistake [thrower, chunk 3, cycle 2]");
+  EXPECT_EQ(message_of<RunError>([] { run_thrower(Kind::memory); }),
+            "out of memory [thrower, chunk 3, cycle 2]");
+  EXPECT_EQ(message_of<RunError>([] { run_thrower(Kind::other); }),
+            "unknown error [thrower, chunk 3, cycle 2]");
 }
 
 TEST(RuntimeErrors, OfIoWorkersToo) {
-  static const CodeletDef def{.name = "reader", .doc = "", .role = Role::io, .cpu = [](const BodyContext&) { throw RunError("table truncated"); }};
+  static const CodeletDef def{.name = "reader", .doc = "", .role = Role::io, .cpu = [](const BodyContext&) {
+                                throw RunError("table truncated");
+                              }};
   Runtime runtime(workers(1, 2));
   runtime.submit(make_task(def, 0, {}));
   EXPECT_EQ(message_of<RunError>([&] { runtime.wait_all(); }), "table truncated");
@@ -110,7 +120,8 @@ TEST(RuntimeErrors, NoWorkerForACodelet) {
     Runtime runtime(workers(1, 1));  // without GPUs
     runtime.submit(make_task(*def, 0, {}));
     EXPECT_TRUE(runtime.failed());
-    EXPECT_THAT(message_of<RunError>([&] { runtime.wait_all(); }), ::testing::AllOf(HasSubstr("no worker"), HasSubstr(def->name)));
+    EXPECT_THAT(message_of<RunError>([&] { runtime.wait_all(); }),
+                ::testing::AllOf(HasSubstr("no worker"), HasSubstr(def->name)));
   }
 }
 

@@ -31,23 +31,23 @@ struct Step {
 
 /// x <- x * factor + term: what comes out depends on the order.
 inline const CodeletDef& affine_codelet() {
-  static const CodeletDef def{.name = "affine",
-                              .doc = "x <- x * factor + term",
-                              .cpu = [](const BodyContext& context) {
-                                const auto& step = context.arguments<Step>();
-                                auto& x = *context[0].as<uint64_t>();
-                                x = x * static_cast<uint64_t>(step.factor) + static_cast<uint64_t>(step.term);
-                              }};
+  static const CodeletDef def{
+      .name = "affine", .doc = "x <- x * factor + term", .cpu = [](const BodyContext& context) {
+        const auto& step = context.arguments<Step>();
+        auto& x = *context[0].as<uint64_t>();
+        x = x * static_cast<uint64_t>(step.factor) + static_cast<uint64_t>(step.term);
+      }};
   return def;
 }
 
 /// The last buffer <- sum of the others.
 inline const CodeletDef& sum_codelet() {
-  static const CodeletDef def{.name = "sum", .doc = "last <- sum of the others", .cpu = [](const BodyContext& context) {
-                                uint64_t sum = 0;
-                                for (size_t i = 0; i + 1 < context.size(); ++i) sum += *context[i].as<uint64_t>();
-                                *context[context.size() - 1].as<uint64_t>() = sum;
-                              }};
+  static const CodeletDef def{
+      .name = "sum", .doc = "last <- sum of the others", .cpu = [](const BodyContext& context) {
+        uint64_t sum = 0;
+        for (size_t i = 0; i + 1 < context.size(); ++i) sum += *context[i].as<uint64_t>();
+        *context[context.size() - 1].as<uint64_t>() = sum;
+      }};
   return def;
 }
 
@@ -66,7 +66,9 @@ inline const CodeletDef& read_nap_codelet() {
   return def;
 }
 
-inline DataId number(Runtime& runtime, const std::string& name = "x") { return runtime.create({name, sizeof(uint64_t)}); }
+inline DataId number(Runtime& runtime, const std::string& name = "x") {
+  return runtime.create({name, sizeof(uint64_t)});
+}
 inline uint64_t value(const Runtime& runtime, DataId id) { return *runtime.host(id).as<uint64_t>(); }
 
 /// A chain of affine steps on one number; `expected` follows it.

@@ -17,7 +17,8 @@ using ::testing::HasSubstr;
 TEST(Runtime, OnePerProcess) {
   {
     const Runtime first(workers(1, 1));
-    EXPECT_THAT(message_of<RunError>([] { const Runtime second(workers(1, 1)); }), HasSubstr("already alive"));
+    EXPECT_THAT(message_of<RunError>([] { const Runtime second(workers(1, 1)); }),
+                HasSubstr("already alive"));
   }
   // The refusal left nothing behind: one after the other is allowed.
   for (int i = 0; i < 2; ++i) {
@@ -57,9 +58,11 @@ TEST(Runtime, RefusesSchedulers) {
               ::testing::AllOf(HasSubstr("nonesuch"), HasSubstr("runtime.scheduler")));
   for (const auto& scheduler : schedulers()) {
     if (scheduler.refused.empty()) continue;
-    EXPECT_THAT(message_of<UserError>([&] { const Runtime runtime(workers(1, 1, scheduler.name)); }), HasSubstr(scheduler.refused));
+    EXPECT_THAT(message_of<UserError>([&] { const Runtime runtime(workers(1, 1, scheduler.name)); }),
+                HasSubstr(scheduler.refused));
   }
-  EXPECT_THAT(message_of<UserError>([] { const Runtime runtime(workers(100000, 1)); }), HasSubstr("runtime.cpus"));
+  EXPECT_THAT(message_of<UserError>([] { const Runtime runtime(workers(100000, 1)); }),
+              HasSubstr("runtime.cpus"));
   const Runtime runtime(workers(1, 1));  // and none of them left the process unable to start one
 }
 
@@ -84,7 +87,8 @@ TEST(Runtime, ReadersSeeTheWriterBeforeThem) {
     runtime.submit(make_task(affine_codelet(), Step{0, round}, {{source, Access::read_write}}));
     for (int copy = 0; copy < 4; ++copy) {
       sums.push_back(number(runtime, "sum"));
-      runtime.submit(make_task(sum_codelet(), Step{}, {{source, Access::read}, {sums.back(), Access::write}}));
+      runtime.submit(
+          make_task(sum_codelet(), Step{}, {{source, Access::read}, {sums.back(), Access::write}}));
     }
   }
   runtime.wait_all();
@@ -128,15 +132,17 @@ TEST(Runtime, WaitsForATicket) {
 TEST(Runtime, ScratchIsAlignedAndKept) {
   static std::atomic<int> misaligned{0};
   misaligned = 0;
-  static const CodeletDef def{.name = "scratch", .doc = "writes its scratch", .cpu = [](const BodyContext& context) {
-                                const auto bytes = context.arguments<int64_t>();
-                                std::byte* memory = context.scratch(bytes);
-                                if (reinterpret_cast<uintptr_t>(memory) % 64 != 0) ++misaligned;
-                                for (int64_t i = 0; i < bytes; i += 4096) memory[i] = std::byte{1};
-                                memory[bytes - 1] = std::byte{1};
-                              }};
+  static const CodeletDef def{
+      .name = "scratch", .doc = "writes its scratch", .cpu = [](const BodyContext& context) {
+        const auto bytes = context.arguments<int64_t>();
+        std::byte* memory = context.scratch(bytes);
+        if (reinterpret_cast<uintptr_t>(memory) % 64 != 0) ++misaligned;
+        for (int64_t i = 0; i < bytes; i += 4096) memory[i] = std::byte{1};
+        memory[bytes - 1] = std::byte{1};
+      }};
   Runtime runtime(workers(2, 1));
-  for (const int64_t bytes : {1, 100, 100000, 20 << 20, 10}) runtime.submit(make_task(def, int64_t{bytes}, {}));
+  for (const int64_t bytes : {1, 100, 100000, 20 << 20, 10})
+    runtime.submit(make_task(def, int64_t{bytes}, {}));
   runtime.wait_all();
   EXPECT_EQ(misaligned, 0);
 }
@@ -149,15 +155,18 @@ void note_thread(Role role) {
 }
 
 TEST(Runtime, IoRunsOnIoWorkersOnly) {
-  static const CodeletDef compute{.name = "compute", .doc = "", .cpu = [](const BodyContext&) { note_thread(Role::compute); }};
-  static const CodeletDef io{.name = "io", .doc = "", .role = Role::io, .cpu = [](const BodyContext&) { note_thread(Role::io); }};
+  static const CodeletDef compute{
+      .name = "compute", .doc = "", .cpu = [](const BodyContext&) { note_thread(Role::compute); }};
+  static const CodeletDef io{
+      .name = "io", .doc = "", .role = Role::io, .cpu = [](const BodyContext&) { note_thread(Role::io); }};
   for (const std::string scheduler : {"prio", "lws", "dmda", "random"}) {
     for (auto& set : threads) set.clear();
     Runtime runtime(workers(2, 2, scheduler));
     for (int i = 0; i < 200; ++i) runtime.submit(make_task(i % 2 == 0 ? compute : io, i, {}));
     runtime.wait_all();
     std::vector<std::thread::id> both;
-    std::set_intersection(threads[0].begin(), threads[0].end(), threads[1].begin(), threads[1].end(), std::back_inserter(both));
+    std::set_intersection(threads[0].begin(), threads[0].end(), threads[1].begin(), threads[1].end(),
+                          std::back_inserter(both));
     EXPECT_TRUE(both.empty()) << scheduler;
     EXPECT_LE(threads[0].size(), 2u);
     EXPECT_LE(threads[1].size(), 2u);
@@ -201,7 +210,9 @@ TEST(Runtime, RecordsEveryTaskOnce) {
   const auto timeline = runtime.timeline();
   ASSERT_EQ(timeline.tasks.size(), static_cast<size_t>(kTasks));
   ASSERT_EQ(timeline.workers.size(), 4u);
-  EXPECT_EQ(std::count_if(timeline.workers.begin(), timeline.workers.end(), [](const auto& w) { return w.role == Role::io; }), 2);
+  EXPECT_EQ(std::count_if(timeline.workers.begin(), timeline.workers.end(),
+                          [](const auto& w) { return w.role == Role::io; }),
+            2);
   std::set<int64_t> ids, chunks;
   double last_start = 0, last_end = 0;
   for (const auto& task : timeline.tasks) {
@@ -225,7 +236,8 @@ TEST(Runtime, RecordsEveryTaskOnce) {
 
 TEST(Runtime, EmptyRunsEnd) {
   Runtime runtime(workers(1, 1));
-  runtime.create({"untouched", int64_t{1} << 40});  // address space alone: a terabyte costs nothing until it is written
+  runtime.create(
+      {"untouched", int64_t{1} << 40});  // address space alone: a terabyte costs nothing until it is written
   runtime.wait_all();
   EXPECT_TRUE(runtime.timeline().tasks.empty());
   EXPECT_EQ(runtime.timeline().makespan_s, 0);
@@ -248,7 +260,8 @@ TEST(Runtime, EmptyRunsEnd) {
     Runtime runtime(options);
     if (runtime.info().cpus != 1) _exit(5);
     static std::atomic<int> core_seen{-1};
-    static const CodeletDef where{.name = "where", .doc = "", .cpu = [](const BodyContext&) { core_seen = sched_getcpu(); }};
+    static const CodeletDef where{
+        .name = "where", .doc = "", .cpu = [](const BodyContext&) { core_seen = sched_getcpu(); }};
     runtime.submit(make_task(where, 0, {}));
     runtime.wait_all();
     if (core_seen != core) _exit(6);
@@ -295,7 +308,8 @@ TEST_P(EveryScheduler, RunsAGraph) {
     data.emplace_back(number(runtime), Access::read);
     expected = 0;
     submit_chain(runtime, data.back().first, 20 + i, expected);
-    runtime.submit(make_task(read_nap_codelet(), Nap{0}, {{data.back().first, Access::read_write}}, {}, i - 10));
+    runtime.submit(
+        make_task(read_nap_codelet(), Nap{0}, {{data.back().first, Access::read_write}}, {}, i - 10));
     all += expected;
   }
   const auto sum = number(runtime);
@@ -315,11 +329,12 @@ std::vector<std::string> usable_schedulers() {
   return names;
 }
 
-INSTANTIATE_TEST_SUITE_P(Policies, EveryScheduler, ::testing::ValuesIn(usable_schedulers()), [](const auto& policy) {
-  std::string name = policy.param;
-  std::replace(name.begin(), name.end(), '-', '_');
-  return name;
-});
+INSTANTIATE_TEST_SUITE_P(Policies, EveryScheduler, ::testing::ValuesIn(usable_schedulers()),
+                         [](const auto& policy) {
+                           std::string name = policy.param;
+                           std::replace(name.begin(), name.end(), '-', '_');
+                           return name;
+                         });
 
 }  // namespace
 }  // namespace fringeflow::runtime::test

@@ -18,7 +18,9 @@ const runtime::CodeletDef kRead{.name = "read", .doc = "", .role = Role::io};
 /// Two compute workers (0 and 1) and an I/O worker (2).
 Timeline timeline(double makespan_s, std::initializer_list<std::tuple<int, double, double>> tasks) {
   Timeline result;
-  result.workers = {{"CPU 0", Role::compute, Device::cpu}, {"CPU 1", Role::compute, Device::cpu}, {"CPU 2", Role::io, Device::cpu}};
+  result.workers = {{"CPU 0", Role::compute, Device::cpu},
+                    {"CPU 1", Role::compute, Device::cpu},
+                    {"CPU 2", Role::io, Device::cpu}};
   result.makespan_s = makespan_s;
   for (const auto& [worker, start, end] : tasks) {
     TaskRecord task;

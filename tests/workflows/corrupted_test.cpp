@@ -51,11 +51,14 @@ class Corrupted : public test::Program {
     simulate("s.ms", catalogue("s.csv", {{.x = 64, .y = 64}}, 128), 3, 2, "30min");
     const auto end = std::chrono::steady_clock::now() + std::chrono::duration<double>(seconds);
     int images = 0, refused = 0, crashed = 0;
-    for (unsigned seed = first_seed; seed < first_seed + runs && std::chrono::steady_clock::now() < end; ++seed) {
+    for (unsigned seed = first_seed; seed < first_seed + runs && std::chrono::steady_clock::now() < end;
+         ++seed) {
       std::mt19937 random(seed);
       std::filesystem::copy(folder_ / "s.ms", folder_ / "d.ms", std::filesystem::copy_options::recursive);
       const auto what = damage("d.ms", random);
-      const auto answer = run("image d.ms --size 128 --cell 10asec --iterations 0 --no-png --set runtime.memory=1GiB -o b", "timeout -s KILL 20");
+      const auto answer =
+          run("image d.ms --size 128 --cell 10asec --iterations 0 --no-png --set runtime.memory=1GiB -o b",
+              "timeout -s KILL 20");
       if (answer.code == 0) {
         ++images;
       } else if (answer.code > 128 && casacore_may_crash) {
@@ -64,8 +67,11 @@ class Corrupted : public test::Program {
         EXPECT_THAT(products("b"), ::testing::IsEmpty()) << "seed " << seed << ": " << what;
       } else {
         ++refused;
-        EXPECT_TRUE(answer.code == 1 || answer.code == 2) << "seed " << seed << ": " << what << ": ended with " << answer.code << "\n" << answer.text;
-        EXPECT_THAT(answer.text, ::testing::HasSubstr("fringeflow: error: ")) << "seed " << seed << ": " << what;
+        EXPECT_TRUE(answer.code == 1 || answer.code == 2)
+            << "seed " << seed << ": " << what << ": ended with " << answer.code << "\n"
+            << answer.text;
+        EXPECT_THAT(answer.text, ::testing::HasSubstr("fringeflow: error: "))
+            << "seed " << seed << ": " << what;
         EXPECT_THAT(products("b"), ::testing::IsEmpty()) << "seed " << seed << ": " << what;
       }
       for (const auto& name : products("b")) std::filesystem::remove(folder_ / ("b-" + name));

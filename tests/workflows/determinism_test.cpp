@@ -10,7 +10,11 @@ class Determinism : public test::Program {
  protected:
   void observe(int times, int channels) const {
     simulate("s.ms",
-             catalogue("s.csv", {{.x = 128.3, .y = 120.7}, {.x = 60, .y = 190, .flux_jy = 0.4}, {.x = 201.5, .y = 70, .flux_jy = 0.2}}, 256),
+             catalogue("s.csv",
+                       {{.x = 128.3, .y = 120.7},
+                        {.x = 60, .y = 190, .flux_jy = 0.4},
+                        {.x = 201.5, .y = 70, .flux_jy = 0.2}},
+                       256),
              times, channels, fmt::format("{}s", 14400 / times));
   }
   const std::string image_ = "image s.ms --size 256 --cell 5asec --no-png ";
@@ -22,8 +26,11 @@ TEST_F(Determinism, SchedulersAndWorkers) {
   expect_ok(clean + "--set runtime.scheduler=prio --set runtime.cpus=1 --set runtime.io_workers=1 -o one");
   for (const std::string scheduler : {"lws", "dmda", "dmdas", "eager", "prio", "random"})
     for (const auto& [cpus, io_workers] : {std::pair{1, 4}, {2, 1}, {4, 4}}) {
-      if (scheduler != "prio" && cpus == 1) continue;  // one worker has no order to choose but the scheduler's
-      expect_ok(fmt::format("{} --set runtime.scheduler={} --set runtime.cpus={} --set runtime.io_workers={} -o b", clean, scheduler, cpus, io_workers));
+      if (scheduler != "prio" && cpus == 1)
+        continue;  // one worker has no order to choose but the scheduler's
+      expect_ok(
+          fmt::format("{} --set runtime.scheduler={} --set runtime.cpus={} --set runtime.io_workers={} -o b",
+                      clean, scheduler, cpus, io_workers));
       expect_identical("b", "one");
       const auto metrics = Program::metrics("b");
       EXPECT_EQ(metrics["scheduler"], scheduler);
@@ -40,7 +47,10 @@ TEST_F(Determinism, MemoryLimits) {
   EXPECT_NEAR(metrics("one")["reread_factor"].get<double>(), 1, 1e-9) << "kept in memory";
   // The smallest limit that the planner accepts.
   int mebibytes = 160;
-  while (mebibytes < 400 && run(fmt::format("plan s.ms --size 256 --cell 5asec --iterations 200 --set runtime.memory={}MiB -o b", mebibytes)).code != 0)
+  while (mebibytes < 400 &&
+         run(fmt::format("plan s.ms --size 256 --cell 5asec --iterations 200 --set runtime.memory={}MiB -o b",
+                         mebibytes))
+                 .code != 0)
     mebibytes += 8;
   for (const std::string cpus : {"1", "2"}) {
     SCOPED_TRACE(mebibytes);
@@ -58,10 +68,14 @@ TEST_F(Determinism, MemoryLimits) {
 }
 
 TEST_F(Determinism, ChannelsStokesFacetsMultiscale) {
-  simulate("s.ms", catalogue("s.csv", {{.x = 128, .y = 120, .q_jy = 0.2, .v_jy = 0.1}, {.x = 60, .y = 190, .flux_jy = 0.4}}, 256), 15, 4, "16min",
-           "2025-06-01T07:56:00", "--correlations XX,XY,YX,YY");
+  simulate(
+      "s.ms",
+      catalogue("s.csv",
+                {{.x = 128, .y = 120, .q_jy = 0.2, .v_jy = 0.1}, {.x = 60, .y = 190, .flux_jy = 0.4}}, 256),
+      15, 4, "16min", "2025-06-01T07:56:00", "--correlations XX,XY,YX,YY");
   const std::string image = "image s.ms --size 128 --cell 10asec --no-png ";
-  for (const std::string what : {"--channels-out 2 --stokes IV --facets 2", "--multiscale --auto-mask 5 --threshold 3sigma"}) {
+  for (const std::string what :
+       {"--channels-out 2 --stokes IV --facets 2", "--multiscale --auto-mask 5 --threshold 3sigma"}) {
     SCOPED_TRACE(what);
     const std::string clean = image + "--iterations 60 " + what;
     expect_ok(clean + " --set runtime.scheduler=prio --set runtime.cpus=1 -o one");
@@ -74,7 +88,9 @@ TEST_F(Determinism, ChannelsStokesFacetsMultiscale) {
 
 TEST_F(Determinism, EveryScheduler) {
   observe(4, 4);
-  const std::string clean = "image s.ms --size 128 --cell 10asec --no-png --iterations 50 --set runtime.cpus=2 --set runtime.io_workers=2 ";
+  const std::string clean =
+      "image s.ms --size 128 --cell 10asec --no-png --iterations 50 --set runtime.cpus=2 --set "
+      "runtime.io_workers=2 ";
   expect_ok(clean + "-o one");
   int tried = 0;
   for (const auto& scheduler : runtime::schedulers()) {

@@ -24,7 +24,8 @@ class Faults : public test::Program {
     EXPECT_THAT(answer.text, HasSubstr("fringeflow: error: ")) << arguments;
     EXPECT_THAT(answer.text, HasSubstr(word)) << arguments;
     EXPECT_THAT(products("b"), IsEmpty()) << arguments;
-    for (const auto& name : file_names()) EXPECT_EQ(name.find(".tmp"), std::string::npos) << name << " was left by " << arguments;
+    for (const auto& name : file_names())
+      EXPECT_EQ(name.find(".tmp"), std::string::npos) << name << " was left by " << arguments;
   }
   std::string copy(const std::string& name) const {
     std::filesystem::copy(folder_ / "s.ms", folder_ / name, std::filesystem::copy_options::recursive);
@@ -40,12 +41,14 @@ TEST_F(Faults, DataThatCannotBeImaged) {
     auto infinite = test::edit(folder_ / copy("infinite.ms"));
     test::put_element(infinite, "UVW", 0, casacore::IPosition(1, 2), std::numeric_limits<double>::infinity());
     auto flagged = test::edit(folder_ / copy("flagged.ms"));
-    for (int64_t row = 0; row < static_cast<int64_t>(flagged.nrow()); ++row) test::put_cell(flagged, "FLAG_ROW", row, true);
+    for (int64_t row = 0; row < static_cast<int64_t>(flagged.nrow()); ++row)
+      test::put_cell(flagged, "FLAG_ROW", row, true);
     auto weightless = test::edit(folder_ / copy("weightless.ms"));
     for (const std::string column : {"WEIGHT", "WEIGHT_SPECTRUM"}) {
       if (!weightless.tableDesc().isColumn(column)) continue;
       casacore::ArrayColumn<float> cells(weightless, column);
-      for (casacore::rownr_t row = 0; row < weightless.nrow(); ++row) cells.put(row, casacore::Array<float>(cells(row).shape(), 0.f));
+      for (casacore::rownr_t row = 0; row < weightless.nrow(); ++row)
+        cells.put(row, casacore::Array<float>(cells(row).shape(), 0.f));
     }
   }
   expect_failure("image nan.ms" + rest_, "UVW");
@@ -61,7 +64,8 @@ TEST_F(Faults, NanInDataCountsAsFlagged) {
   {
     auto table = test::edit(folder_ / "s.ms");
     test::put_element(table, "DATA", 5, casacore::IPosition(2, 0, 1), casacore::Complex(std::nanf(""), 0));
-    test::put_element(table, "DATA", 6, casacore::IPosition(2, 1, 1), casacore::Complex(0, std::numeric_limits<float>::infinity()));
+    test::put_element(table, "DATA", 6, casacore::IPosition(2, 1, 1),
+                      casacore::Complex(0, std::numeric_limits<float>::infinity()));
   }
   expect_ok("image s.ms --size 256 --cell 5asec --iterations 0 --weighting natural --accuracy 1e-5 -o b");
   EXPECT_NEAR(at(image("b-dirty.fits"), 128, 128), 1, 1e-4);  // the accuracy, over this source
@@ -78,7 +82,9 @@ TEST_F(Faults, TruncatedTables) {
     const auto path = std::filesystem::path(folder_ / set) / file;
     std::filesystem::resize_file(path, std::filesystem::file_size(path) / 2);
     const auto answer = run("image cut.ms" + rest_);
-    EXPECT_TRUE(answer.code == 0 || answer.code == 1 || answer.code == 2) << file << ": " << answer.code << "\n" << answer.text;
+    EXPECT_TRUE(answer.code == 0 || answer.code == 1 || answer.code == 2)
+        << file << ": " << answer.code << "\n"
+        << answer.text;
     if (answer.code != 0) {
       EXPECT_THAT(answer.text, HasSubstr("fringeflow: error: ")) << file;
       EXPECT_THAT(products("b"), IsEmpty()) << file;
@@ -99,7 +105,8 @@ TEST_F(Faults, FullDisk) {
   const std::string small = folder_ / "small";
   std::filesystem::create_directory(small);
   // Room for the run directory and one of four images.
-  if (mount("none", small.c_str(), "tmpfs", 0, "size=400k") != 0) GTEST_SKIP() << "no right to mount a small file system";
+  if (mount("none", small.c_str(), "tmpfs", 0, "size=400k") != 0)
+    GTEST_SKIP() << "no right to mount a small file system";
   const auto answer = run("image s.ms --size 256 --cell 5asec --iterations 20 -o small/b");
   EXPECT_EQ(answer.code, 1) << answer.text;
   EXPECT_THAT(answer.text, HasSubstr("fringeflow: error: "));
@@ -115,7 +122,8 @@ TEST_F(Faults, FullDisk) {
 TEST_F(Faults, Interrupted) {
   // A clean that never reaches its threshold.
   const std::string command = "cd '" + folder_ / "" +
-                              "' && exec '" FRINGEFLOW_BINARY "' image s.ms --size 1024 --cell 2asec --gain 0.001 --iterations 1000000 "
+                              "' && exec '" FRINGEFLOW_BINARY
+                              "' image s.ms --size 1024 --cell 2asec --gain 0.001 --iterations 1000000 "
                               "--major-cycles 1000 --threshold 1e-9Jy -o b >log 2>&1 </dev/null";
   const pid_t child = fork();
   if (child == 0) {
@@ -123,7 +131,8 @@ TEST_F(Faults, Interrupted) {
     _exit(127);
   }
   // It catches signals once its runtime is up; the run directory appears just before.
-  for (int i = 0; i < 600 && !std::filesystem::exists(folder_ / "b-run"); ++i) std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  for (int i = 0; i < 600 && !std::filesystem::exists(folder_ / "b-run"); ++i)
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
   std::this_thread::sleep_for(std::chrono::milliseconds(700));
   kill(child, SIGINT);
   int status = 0;

@@ -39,7 +39,8 @@ class Program : public ::testing::Test {
   static constexpr Direction kCentre{60 * M_PI / 180, -45 * M_PI / 180};
 
   Answer run(const std::string& arguments, const std::string& before = "timeout -s KILL 120") const {
-    const std::string command = "cd '" + folder_ / "" + "' && " + before + " '" FRINGEFLOW_BINARY "' " + arguments + " 2>&1 </dev/null";
+    const std::string command = "cd '" + folder_ / "" + "' && " + before + " '" FRINGEFLOW_BINARY "' " +
+                                arguments + " 2>&1 </dev/null";
     Answer answer;
     std::FILE* pipe = popen(command.c_str(), "r");
     if (pipe == nullptr) return answer;
@@ -55,29 +56,37 @@ class Program : public ::testing::Test {
     return answer.text;
   }
 
-  static io::ImageGrid grid(int64_t n, double cell_rad = kCell, Direction centre = kCentre) { return {centre, cell_rad, n, n}; }
+  static io::ImageGrid grid(int64_t n, double cell_rad = kCell, Direction centre = kCentre) {
+    return {centre, cell_rad, n, n};
+  }
 
   /// A catalogue of sources at pixels of an n x n image.
   std::string catalogue(const std::string& name, const std::vector<PixelSource>& sources, int64_t n) const {
     std::string text = "ra_deg,dec_deg,i_jy,q_jy,u_jy,v_jy,spectral_index,reference_frequency_hz\n";
     for (const auto& source : sources) {
       const auto at = grid(n).direction_at(source.x, source.y).value();
-      text += fmt::format("{:.12f},{:.12f},{},{},{},{},{},1.3e9\n", degrees(at.ra_rad), degrees(at.dec_rad), source.flux_jy, source.q_jy,
-                          source.u_jy, source.v_jy, source.spectral_index);
+      text += fmt::format("{:.12f},{:.12f},{},{},{},{},{},1.3e9\n", degrees(at.ra_rad), degrees(at.dec_rad),
+                          source.flux_jy, source.q_jy, source.u_jy, source.v_jy, source.spectral_index);
     }
     folder_.write(name, text);
     return name;
   }
   /// 24 stations within 2 km; more than a few minutes apart, times give other baselines.
-  void simulate(const std::string& set, const std::string& sources, int times, int channels, const std::string& interval = "4min",
-                const std::string& start = "2025-06-01T07:56:00", const std::string& more = "") const {
+  void simulate(const std::string& set, const std::string& sources, int times, int channels,
+                const std::string& interval = "4min", const std::string& start = "2025-06-01T07:56:00",
+                const std::string& more = "") const {
     const std::string data = FRINGEFLOW_SOURCE_DIR "/apps/workflows/data/demo";
-    expect_ok(fmt::format("simulate --layout '{0}.layout.txt' --position '{0}.position.txt' --sources {1} --start {2} --times {3} "
-                          "--interval {4} --channels {5} --frequency 1.3GHz --channel-width 4MHz --centre 60deg,-45deg {7} -o {6}",
-                          data, sources, start, times, interval, channels, set, more));
+    expect_ok(
+        fmt::format("simulate --layout '{0}.layout.txt' --position '{0}.position.txt' --sources {1} --start "
+                    "{2} --times {3} "
+                    "--interval {4} --channels {5} --frequency 1.3GHz --channel-width 4MHz --centre "
+                    "60deg,-45deg {7} -o {6}",
+                    data, sources, start, times, interval, channels, set, more));
   }
 
-  io::FitsImage<float> image(const std::string& name) const { return io::read_fits_image<float>(folder_ / name); }
+  io::FitsImage<float> image(const std::string& name) const {
+    return io::read_fits_image<float>(folder_ / name);
+  }
   nlohmann::json metrics(const std::string& prefix) const {
     std::ifstream file(folder_ / (prefix + "-run/metrics.json"));
     return nlohmann::json::parse(file);
@@ -87,13 +96,15 @@ class Program : public ::testing::Test {
     std::set<std::string> names;
     for (const auto& entry : std::filesystem::directory_iterator(folder_ / "")) {
       const auto name = entry.path().filename().string();
-      if (name.rfind(prefix + "-", 0) == 0 && entry.path().extension() == ".fits") names.insert(name.substr(prefix.size() + 1));
+      if (name.rfind(prefix + "-", 0) == 0 && entry.path().extension() == ".fits")
+        names.insert(name.substr(prefix.size() + 1));
     }
     return names;
   }
   std::set<std::string> file_names() const {
     std::set<std::string> names;
-    for (const auto& entry : std::filesystem::directory_iterator(folder_ / "")) names.insert(entry.path().filename().string());
+    for (const auto& entry : std::filesystem::directory_iterator(folder_ / ""))
+      names.insert(entry.path().filename().string());
     return names;
   }
   /// The same bits in every pixel of every product.
@@ -102,14 +113,17 @@ class Program : public ::testing::Test {
     EXPECT_EQ(products(prefix), names);
     EXPECT_FALSE(names.empty());
     for (const auto& name : names) {
-      const auto a = image(fmt::format("{}-{}", prefix, name)), b = image(fmt::format("{}-{}", reference, name));
+      const auto a = image(fmt::format("{}-{}", prefix, name)),
+                 b = image(fmt::format("{}-{}", reference, name));
       ASSERT_EQ(a.pixels.size(), b.pixels.size());
-      EXPECT_EQ(std::memcmp(a.pixels.data(), b.pixels.data(), a.pixels.size() * sizeof(float)), 0) << prefix << ": " << name;
+      EXPECT_EQ(std::memcmp(a.pixels.data(), b.pixels.data(), a.pixels.size() * sizeof(float)), 0)
+          << prefix << ": " << name;
     }
   }
 
   static double at(const io::FitsImage<float>& image, double x, double y) {
-    return static_cast<double>(image.view()(0, static_cast<int64_t>(std::llround(y)), static_cast<int64_t>(std::llround(x))));
+    return static_cast<double>(
+        image.view()(0, static_cast<int64_t>(std::llround(y)), static_cast<int64_t>(std::llround(x))));
   }
   static double peak(const io::FitsImage<float>& image) {
     double most = 0;
@@ -146,7 +160,8 @@ class Program : public ::testing::Test {
     const double fx = (f(1, 0) - f(-1, 0)) / 2, fy = (f(0, 1) - f(0, -1)) / 2;
     const double fxx = f(1, 0) - 2 * f(0, 0) + f(-1, 0), fyy = f(0, 1) - 2 * f(0, 0) + f(0, -1);
     const double fxy = (f(1, 1) - f(1, -1) - f(-1, 1) + f(-1, -1)) / 4, det = fxx * fyy - fxy * fxy;
-    return {static_cast<double>(px) - (fyy * fx - fxy * fy) / det, static_cast<double>(py) - (fxx * fy - fxy * fx) / det};
+    return {static_cast<double>(px) - (fyy * fx - fxy * fy) / det,
+            static_cast<double>(py) - (fxx * fy - fxy * fx) / det};
   }
 
   TemporaryFolder folder_;

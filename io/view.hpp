@@ -38,8 +38,7 @@ class View {
   }
   std::span<T> span() const { return {data_, static_cast<size_t>(size())}; }
   operator View<const T, Rank>() const  // NOLINT(google-explicit-constructor)
-    requires(!std::is_const_v<T>)
-  {
+      requires(!std::is_const_v<T>) {
     return {data_, shape_};
   }
 

@@ -9,6 +9,7 @@
 #include "codelets/gridder/gridder.hpp"
 #include "codelets/image/image.hpp"
 #include "codelets/read/read.hpp"
+#include "codelets/resample/refine.hpp"
 #include "codelets/restore/restore_tasks.hpp"
 #include "codelets/simulate/simulate_tasks.hpp"
 #include "codelets/subtract/subtract.hpp"
@@ -38,6 +39,7 @@ std::vector<const runtime::CodeletDef*> all_codelets() {
           &fft::columns_to_sky_codelet(),
           &fft::correct_codelet(),
           &image::assemble_codelet(),
+          &resample::refine_codelet(),
           &image::combine_codelet(),
           &image::zero_codelet(),
           &image::fill_codelet(),

@@ -14,33 +14,18 @@
 #include "codelets/fft/fft.hpp"
 #include "codelets/fft/plane-inl.hpp"
 #include "codelets/fft/plane_sizes.hpp"
-#include "codelets/gridder/kernel.hpp"
-
-#ifndef FRINGEFLOW_FFT_CORRECTION
-#define FRINGEFLOW_FFT_CORRECTION
-namespace fringeflow::fft {
-
-/// 1 / psi_hat of the w kernel at (r - r_centre) dw as a polynomial in t^2, t = (r - r_centre) / r_half.
-struct PlaneCorrection {
-  static constexpr int kMaxTerms = 28;
-  double per_offset = 0;         ///< t per unit of r - r_centre
-  int terms_used = 1;            ///< the rest is below rounding
-  double terms[kMaxTerms] = {};  ///< Chebyshev coefficients in 2 t^2 - 1
-};
-
-}  // namespace fringeflow::fft
-#endif
 
 HWY_BEFORE_NAMESPACE();
 namespace fringeflow::fft {
 namespace HWY_NAMESPACE {
 
 using gridder::Facet;
+using gridder::ScreenCorrection;
 
 /// Factors of the pixels (x, y_first + lane), lane in [0, L): scale x corrections, NaN beyond the horizon.
 template <class T>
 HWY_INLINE void Factors(const FacetPlan& plan, const Directions<T>& directions,
-                        const PlaneCorrection& correction, int64_t x, const double* correction_y,
+                        const ScreenCorrection& correction, int64_t x, const double* correction_y,
                         double scale, bool divide_by_n, double* factors) {
   using D = WideDouble<T>;
   using V = hn::Vec<D>;
@@ -79,7 +64,7 @@ HWY_INLINE void Factors(const FacetPlan& plan, const Directions<T>& directions,
 
 /// Calls visit(block, x, lanes in use, factors[L]) for the pixels of the y-blocks.
 template <class T, class Visit>
-HWY_INLINE void ForEachColumn(const FacetPlan& plan, const PlaneCorrection& correction, int64_t block_begin,
+HWY_INLINE void ForEachColumn(const FacetPlan& plan, const ScreenCorrection& correction, int64_t block_begin,
                               int64_t block_end, double scale, bool divide_by_n, Visit&& visit) {
   const Facet& facet = plan.facet;
   for (int64_t block = block_begin; block < block_end; ++block) {
@@ -96,7 +81,7 @@ HWY_INLINE void ForEachColumn(const FacetPlan& plan, const PlaneCorrection& corr
 }
 
 template <class T, class Pixel>
-HWY_INLINE void Correct(const FacetPlan& plan, const PlaneCorrection& correction, int64_t block_begin,
+HWY_INLINE void Correct(const FacetPlan& plan, const ScreenCorrection& correction, int64_t block_begin,
                         int64_t block_end, const T* image, double scale, bool divide_by_n,
                         View<Pixel, 2> out) {
   // Columns are collected and written row by row in runs of a cache line or more.
@@ -118,7 +103,7 @@ HWY_INLINE void Correct(const FacetPlan& plan, const PlaneCorrection& correction
 }
 
 template <class T, class Pixel>
-HWY_INLINE void Uncorrect(const FacetPlan& plan, const PlaneCorrection& correction, int64_t block_begin,
+HWY_INLINE void Uncorrect(const FacetPlan& plan, const ScreenCorrection& correction, int64_t block_begin,
                           int64_t block_end, View<const Pixel, 2> pixels, bool divide_by_n, T* image) {
   const int64_t nx = plan.facet.nx;
   ForEachColumn<T>(
@@ -137,15 +122,15 @@ HWY_INLINE void Uncorrect(const FacetPlan& plan, const PlaneCorrection& correcti
 }
 
 // One function for each pair of accumulator and pixel types.
-#define FRINGEFLOW_FFT_CORRECT(Name, T, Pixel)                                                        \
-  void Correct##Name(const FacetPlan& plan, const PlaneCorrection& correction, int64_t block_begin,   \
-                     int64_t block_end, const T* image, double scale, bool divide_by_n,               \
-                     View<Pixel, 2> out) {                                                            \
-    Correct(plan, correction, block_begin, block_end, image, scale, divide_by_n, out);                \
-  }                                                                                                   \
-  void Uncorrect##Name(const FacetPlan& plan, const PlaneCorrection& correction, int64_t block_begin, \
-                       int64_t block_end, View<const Pixel, 2> pixels, bool divide_by_n, T* image) {  \
-    Uncorrect(plan, correction, block_begin, block_end, pixels, divide_by_n, image);                  \
+#define FRINGEFLOW_FFT_CORRECT(Name, T, Pixel)                                                         \
+  void Correct##Name(const FacetPlan& plan, const ScreenCorrection& correction, int64_t block_begin,   \
+                     int64_t block_end, const T* image, double scale, bool divide_by_n,                \
+                     View<Pixel, 2> out) {                                                             \
+    Correct(plan, correction, block_begin, block_end, image, scale, divide_by_n, out);                 \
+  }                                                                                                    \
+  void Uncorrect##Name(const FacetPlan& plan, const ScreenCorrection& correction, int64_t block_begin, \
+                       int64_t block_end, View<const Pixel, 2> pixels, bool divide_by_n, T* image) {   \
+    Uncorrect(plan, correction, block_begin, block_end, pixels, divide_by_n, image);                   \
   }
 FRINGEFLOW_FFT_CORRECT(FloatFloat, float, float)
 FRINGEFLOW_FFT_CORRECT(FloatDouble, float, double)
@@ -159,8 +144,6 @@ FRINGEFLOW_FFT_CORRECT(DoubleDouble, double, double)
 HWY_AFTER_NAMESPACE();
 
 #if HWY_ONCE
-#include <cmath>
-#include <numbers>
 #include <type_traits>
 
 namespace fringeflow::fft {
@@ -173,30 +156,6 @@ HWY_EXPORT(UncorrectFloatFloat);
 HWY_EXPORT(UncorrectFloatDouble);
 HWY_EXPORT(UncorrectDoubleFloat);
 HWY_EXPORT(UncorrectDoubleDouble);
-
-namespace {
-
-PlaneCorrection plane_correction(const gridder::Facet& facet) {
-  constexpr int kNodes = 2 * PlaneCorrection::kMaxTerms;
-  gridder::KernelShape shape;
-  shape.support = facet.support;
-  shape.beta = facet.beta;
-  shape.e0 = facet.e0;
-  PlaneCorrection out;
-  out.per_offset = facet.r_half > 0 ? 1 / facet.r_half : 0;
-  for (int node = 0; node < kNodes; ++node) {
-    const double angle = std::numbers::pi * (node + 0.5) / kNodes;
-    // z = 2 t^2 - 1 = cos(angle), so t = cos(angle / 2).
-    const double value = 1 / gridder::kernel_transform(shape, std::cos(angle / 2) * facet.r_half * facet.dw);
-    for (int i = 0; i < PlaneCorrection::kMaxTerms; ++i)
-      out.terms[i] += (i == 0 ? 1.0 : 2.0) / kNodes * value * std::cos(i * angle);
-  }
-  for (int i = 1; i < PlaneCorrection::kMaxTerms; ++i)
-    if (std::abs(out.terms[i]) > 1e-15 * std::abs(out.terms[0])) out.terms_used = i + 1;
-  return out;
-}
-
-}  // namespace
 
 template <class T>
 int64_t strip_cells(const FacetPlan& plan, int64_t strip) {
@@ -232,7 +191,7 @@ int64_t fft_scratch_scalars(const FacetPlan& plan) {
 template <class T, class Pixel>
 void correct_cpu(const FacetPlan& plan, int64_t block_begin, int64_t block_end, const T* image, double scale,
                  bool divide_by_n, View<Pixel, 2> out) {
-  const PlaneCorrection correction = plane_correction(plan.facet);
+  const gridder::ScreenCorrection& correction = plan.screen;
   constexpr bool kFloat = std::is_same_v<T, float>, kFloatPixel = std::is_same_v<Pixel, float>;
   if constexpr (kFloat && kFloatPixel) {
     HWY_DYNAMIC_DISPATCH(CorrectFloatFloat)
@@ -252,7 +211,7 @@ void correct_cpu(const FacetPlan& plan, int64_t block_begin, int64_t block_end, 
 template <class T, class Pixel>
 void uncorrect_cpu(const FacetPlan& plan, int64_t block_begin, int64_t block_end, View<const Pixel, 2> pixels,
                    bool divide_by_n, T* image) {
-  const PlaneCorrection correction = plane_correction(plan.facet);
+  const gridder::ScreenCorrection& correction = plan.screen;
   constexpr bool kFloat = std::is_same_v<T, float>, kFloatPixel = std::is_same_v<Pixel, float>;
   if constexpr (kFloat && kFloatPixel) {
     HWY_DYNAMIC_DISPATCH(UncorrectFloatFloat)

@@ -373,13 +373,13 @@ struct FieldToColumns {
 // ---------------------------------------------------------------- corrections in the image plane
 
 /// What pixel (x, y) of the facet is multiplied with; NaN beyond the horizon.
-FF_HD inline double pixel_factor(const PlanTables& plan, const ScreenCorrection& correction, int64_t x,
-                                 int64_t y, bool divide_by_n) {
+FF_HD inline double pixel_factor(const PlanTables& plan, const gridder::ScreenCorrection& correction,
+                                 int64_t x, int64_t y, bool divide_by_n) {
   const gridder::PixelDirection direction = gridder::pixel_direction(plan.facet, x, y);
   if (!direction.above_horizon) return nan("");
   const double t = (direction.r - plan.facet.r_centre) * correction.per_offset, z = 2 * t * t - 1;
   double b1 = 0, b2 = 0;
-  for (int i = ScreenCorrection::kTerms - 1; i > 0; --i) {
+  for (int i = gridder::ScreenCorrection::kTerms - 1; i > 0; --i) {
     const double b = 2 * z * b1 + (correction.terms[i] - b2);
     b2 = b1;
     b1 = b;
@@ -391,7 +391,7 @@ FF_HD inline double pixel_factor(const PlanTables& plan, const ScreenCorrection&
 template <class T>
 struct CorrectPixels {
   PlanTables plan;
-  ScreenCorrection correction;
+  gridder::ScreenCorrection correction;
   int64_t block_begin, blocks;
   const T* image;
   const double* sums;
@@ -423,19 +423,20 @@ struct CorrectPixels {
 template <class T>
 struct UncorrectPixels {
   PlanTables plan;
-  ScreenCorrection correction;
+  gridder::ScreenCorrection correction;
   int64_t block_begin, blocks;
-  View<const float, 2> model;  ///< the whole image
+  View<const float, 2> model;  ///< pixel (x, y) of the facet is model(y0 + y, x0 + x)
+  int64_t y0, x0;
   bool divide_by_n;
   T* image;
 
   int64_t count() const { return blocks * plan.facet.nx; }
   FF_HD void operator()(int64_t i) const {
     const gridder::Facet& facet = plan.facet;
-    const int64_t x = i % facet.nx, block = i / facet.nx, column = facet.x_begin + x;
+    const int64_t x = i % facet.nx, block = i / facet.nx, column = x0 + x;
     Lanes<T> pixels{};
     for (int lane = 0; lane < kLanes<T>; ++lane) {
-      const int64_t y = (block_begin + block) * kLanes<T> + lane, row = facet.y_begin + y;
+      const int64_t y = (block_begin + block) * kLanes<T> + lane, row = y0 + y;
       if (y >= facet.ny) break;
       // Where the facet reaches beyond the image there is no flux.
       if (row < 0 || row >= model.extent(0) || column < 0 || column >= model.extent(1)) continue;

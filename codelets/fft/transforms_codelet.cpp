@@ -81,22 +81,28 @@ void correct_body(const BodyContext& context) {
   });
 }
 
+/// Copies the rectangle of the image at (y_begin, x_begin); what lies outside keeps its value.
+void cut_out(View<const float, 2> image, int64_t y_begin, int64_t x_begin, View<float, 2> out) {
+  const int64_t x0 = std::max<int64_t>(0, -x_begin), x1 = std::min(out.extent(1), image.extent(1) - x_begin);
+  for (int64_t y = 0; y < out.extent(0) && x1 > x0; ++y)
+    if (y_begin + y >= 0 && y_begin + y < image.extent(0))
+      std::copy_n(&image(y_begin + y, x_begin + x0), x1 - x0, &out(y, x0));
+}
+
 void uncorrect_body(const BodyContext& context) {
   const auto& args = context.arguments<StepArgs>();
   const auto& facet = args.plan->facet;
   const auto [first, last] = y_rows(*args.plan, args.y);
   const View<const float, 2> model(context[1].as<const float>(), {args.image_ny, args.image_nx});
-  // The facet's own pixels; where it reaches beyond the image there is no flux.
   std::vector<float> pixels(static_cast<size_t>((last - first) * facet.nx), 0.0f);
-  for (int64_t y = first; y < last; ++y) {
-    const int64_t row = facet.y_begin + y;
-    if (row < 0 || row >= args.image_ny) continue;
-    const int64_t x0 = std::max<int64_t>(0, -facet.x_begin),
-                  x1 = std::min(facet.nx, args.image_nx - facet.x_begin);
-    std::copy_n(&model(row, facet.x_begin + x0), x1 - x0, pixels.data() + (y - first) * facet.nx + x0);
-  }
   in_precision(*args.plan, [&](auto zero) {
     using T = decltype(zero);
+    const View<float, 2> rows(pixels.data(), {last - first, facet.nx});
+    if (args.plan->resampling)
+      resample::coarsen_cpu<T, float>(*args.plan->resampling, model, facet.y_begin, facet.x_begin, first,
+                                      last, rows);
+    else
+      cut_out(model, facet.y_begin + first, facet.x_begin, rows);
     uncorrect_cpu<T, float>(*args.plan, args.y.block_begin, args.y.block_end,
                             View<const float, 2>(pixels.data(), {last - first, facet.nx}), args.divide_by_n,
                             context[0].as<T>());
@@ -155,9 +161,9 @@ void correct_cuda_body(const BodyContext& context) {
   const auto& args = context.arguments<StepArgs>();
   in_precision(*args.plan, [&](auto zero) {
     using T = decltype(zero);
-    correct_cuda<T>(stream_of(context), args.plan, screen_correction_of(args.plan), args.y.block_begin,
-                    args.y.block_end, context[1].as<const T>(), context[2].as<const double>(), args.sum_index,
-                    args.sums, args.data_name, args.divide_by_n, context[0].as<float>());
+    correct_cuda<T>(stream_of(context), args.plan, args.y.block_begin, args.y.block_end,
+                    context[1].as<const T>(), context[2].as<const double>(), args.sum_index, args.sums,
+                    args.data_name, args.divide_by_n, context[0].as<float>());
   });
 }
 
@@ -166,8 +172,8 @@ void uncorrect_cuda_body(const BodyContext& context) {
   const View<const float, 2> model(context[1].as<const float>(), {args.image_ny, args.image_nx});
   in_precision(*args.plan, [&](auto zero) {
     using T = decltype(zero);
-    uncorrect_cuda<T>(stream_of(context), args.plan, screen_correction_of(args.plan), args.y.block_begin,
-                      args.y.block_end, model, args.divide_by_n, context[0].as<T>());
+    uncorrect_cuda<T>(stream_of(context), args.plan, args.y.block_begin, args.y.block_end, model,
+                      args.divide_by_n, context[0].as<T>());
   });
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "codelets/common/cuda_launch.hpp"
 #include "codelets/fft/planes_cuda.hpp"
+#include "codelets/resample/resample_cuda.hpp"
 
 namespace fringeflow::fft {
 namespace {
@@ -68,14 +69,13 @@ void columns_to_sky_cuda(cuda::Stream stream, const PlanPointer& plan, int64_t s
 }
 
 template <class T>
-void correct_cuda(cuda::Stream stream, const PlanPointer& plan, const ScreenCorrection& correction,
-                  int64_t block_begin, int64_t block_end, const T* image, const double* sums,
-                  int64_t sum_index, int64_t count, const std::string& data_name, bool divide_by_n,
-                  float* out) {
+void correct_cuda(cuda::Stream stream, const PlanPointer& plan, int64_t block_begin, int64_t block_end,
+                  const T* image, const double* sums, int64_t sum_index, int64_t count,
+                  const std::string& data_name, bool divide_by_n, float* out) {
   Worker& worker = Worker::of(stream);
   int64_t* nothing = worker.host_word();
   launch(stream,
-         CorrectPixels<T>{worker.plan(plan), correction, block_begin, block_end - block_begin, image, sums,
+         CorrectPixels<T>{worker.plan(plan), plan->screen, block_begin, block_end - block_begin, image, sums,
                           sum_index, count, divide_by_n, out, nothing},
          "correct");
   worker.when_written(nothing, [data_name](int64_t value) {
@@ -87,13 +87,20 @@ void correct_cuda(cuda::Stream stream, const PlanPointer& plan, const ScreenCorr
 }
 
 template <class T>
-void uncorrect_cuda(cuda::Stream stream, const PlanPointer& plan, const ScreenCorrection& correction,
-                    int64_t block_begin, int64_t block_end, View<const float, 2> model, bool divide_by_n,
-                    T* image) {
+void uncorrect_cuda(cuda::Stream stream, const PlanPointer& plan, int64_t block_begin, int64_t block_end,
+                    View<const float, 2> model, bool divide_by_n, T* image) {
   Worker& worker = Worker::of(stream);
+  const gridder::Facet& facet = plan->facet;
+  int64_t y0 = facet.y_begin, x0 = facet.x_begin;
+  if (plan->resampling) {
+    const int64_t first = block_begin * kLanes<T>, last = std::min(block_end * kLanes<T>, facet.ny);
+    model = resample::coarsen_cuda(stream, *plan->resampling, model, y0, x0, first, last);
+    y0 = -first;
+    x0 = 0;
+  }
   launch(stream,
-         UncorrectPixels<T>{worker.plan(plan), correction, block_begin, block_end - block_begin, model,
-                            divide_by_n, image},
+         UncorrectPixels<T>{worker.plan(plan), plan->screen, block_begin, block_end - block_begin, model, y0,
+                            x0, divide_by_n, image},
          "uncorrect");
 }
 
@@ -140,11 +147,10 @@ void rows_to_grid_cuda(cuda::Stream stream, const PlanPointer& plan, int64_t sla
                                     const gridder::TileStore<T>&, const gridder::TileStore<T>&, T*);         \
   template void columns_to_sky_cuda<T>(cuda::Stream, const PlanPointer&, int64_t, std::span<const T* const>, \
                                        int64_t, int64_t, bool, T*);                                          \
-  template void correct_cuda<T>(cuda::Stream, const PlanPointer&, const ScreenCorrection&, int64_t, int64_t, \
-                                const T*, const double*, int64_t, int64_t, const std::string&, bool,         \
-                                float*);                                                                     \
-  template void uncorrect_cuda<T>(cuda::Stream, const PlanPointer&, const ScreenCorrection&, int64_t,        \
-                                  int64_t, View<const float, 2>, bool, T*);                                  \
+  template void correct_cuda<T>(cuda::Stream, const PlanPointer&, int64_t, int64_t, const T*, const double*, \
+                                int64_t, int64_t, const std::string&, bool, float*);                         \
+  template void uncorrect_cuda<T>(cuda::Stream, const PlanPointer&, int64_t, int64_t, View<const float, 2>,  \
+                                  bool, T*);                                                                 \
   template void columns_to_grid_cuda<T>(cuda::Stream, const PlanPointer&, int64_t, int64_t, int64_t,         \
                                         const T*, T*);                                                       \
   template void rows_to_grid_cuda<T>(cuda::Stream, const PlanPointer&, int64_t, int64_t,                     \

@@ -6,49 +6,13 @@
 /// Each step is an elements kernel that lays the planes out as [plane][transform][n] complex in scratch, one
 /// batched cuFFT in place, and an elements kernel that takes the result where it belongs; phase screens are
 /// in the load or the store. The kernels are in planes_cuda.hpp.
-#include <cmath>
-#include <map>
 #include <memory>
 #include <span>
 #include <string>
 
 #include "codelets/common/cuda_worker.hpp"
-#include "codelets/gridder/kernel.hpp"
-#include "io/constants.hpp"
 
 namespace fringeflow::fft {
-
-/// 1 / psi_hat of the w kernel at (r - r_centre) dw as a polynomial in t^2, t = (r - r_centre) / r_half.
-struct ScreenCorrection {
-  static constexpr int kTerms = 28;
-  double per_offset = 0;      ///< t per unit of r - r_centre
-  double terms[kTerms] = {};  ///< Chebyshev coefficients in 2 t^2 - 1
-};
-
-inline ScreenCorrection screen_correction(const gridder::Facet& facet) {
-  constexpr int kNodes = 2 * ScreenCorrection::kTerms;
-  gridder::KernelShape shape;
-  shape.support = facet.support;
-  shape.beta = facet.beta;
-  shape.e0 = facet.e0;
-  ScreenCorrection out;
-  out.per_offset = facet.r_half > 0 ? 1 / facet.r_half : 0;
-  for (int node = 0; node < kNodes; ++node) {
-    const double angle = kPi * (node + 0.5) / kNodes;
-    // z = 2 t^2 - 1 = cos(angle), so t = cos(angle / 2).
-    const double value = 1 / gridder::kernel_transform(shape, std::cos(angle / 2) * facet.r_half * facet.dw);
-    for (int i = 0; i < ScreenCorrection::kTerms; ++i)
-      out.terms[i] += (i == 0 ? 1.0 : 2.0) / kNodes * value * std::cos(i * angle);
-  }
-  return out;
-}
-/// The same, computed once per plan and thread.
-inline const ScreenCorrection& screen_correction_of(const std::shared_ptr<const gridder::FacetPlan>& plan) {
-  thread_local std::map<std::shared_ptr<const gridder::FacetPlan>, ScreenCorrection> known;
-  const auto found = known.find(plan);
-  return found != known.end() ? found->second
-                              : known.emplace(plan, screen_correction(plan->facet)).first->second;
-}
 
 using PlanPointer = std::shared_ptr<const gridder::FacetPlan>;
 
@@ -68,16 +32,14 @@ void columns_to_sky_cuda(cuda::Stream stream, const PlanPointer& plan, int64_t s
 /// error `data_name`: nothing to image is posted (see cuda_worker.hpp).
 /// @param sums [count] in the device's memory @param out [y][x] of the rows of these y-blocks
 template <class T>
-void correct_cuda(cuda::Stream stream, const PlanPointer& plan, const ScreenCorrection& correction,
-                  int64_t block_begin, int64_t block_end, const T* image, const double* sums,
-                  int64_t sum_index, int64_t count, const std::string& data_name, bool divide_by_n,
-                  float* out);
+void correct_cuda(cuda::Stream stream, const PlanPointer& plan, int64_t block_begin, int64_t block_end,
+                  const T* image, const double* sums, int64_t sum_index, int64_t count,
+                  const std::string& data_name, bool divide_by_n, float* out);
 
-/// uncorrect_cpu, reading the facet's rectangle of the whole model image.
+/// uncorrect_cpu of the facet's rectangle of the whole model image, coarsened where the facet is coarse.
 template <class T>
-void uncorrect_cuda(cuda::Stream stream, const PlanPointer& plan, const ScreenCorrection& correction,
-                    int64_t block_begin, int64_t block_end, View<const float, 2> model, bool divide_by_n,
-                    T* image);
+void uncorrect_cuda(cuda::Stream stream, const PlanPointer& plan, int64_t block_begin, int64_t block_end,
+                    View<const float, 2> model, bool divide_by_n, T* image);
 
 /// columns_to_grid_cpu.
 template <class T>

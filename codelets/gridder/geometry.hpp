@@ -25,6 +25,7 @@
 #include <string>
 #include <vector>
 
+#include "codelets/resample/resample.hpp"
 #include "io/view.hpp"
 
 namespace fringeflow::gridder {
@@ -54,8 +55,8 @@ struct KernelShape {
 
 /// Plain numbers that describe one facet on its grid; copied to devices as it is.
 struct Facet {
-  int64_t x_begin = 0, y_begin = 0;  ///< first pixel in the image
-  int64_t nx = 0, ny = 0;            ///< pixels, even
+  int64_t x_begin = 0, y_begin = 0;  ///< first pixel in the image, of the image's pixels
+  int64_t nx = 0, ny = 0;            ///< pixels that are computed, even; see FacetPlan::resampling
   double cell_x_rad = 0, cell_y_rad = 0;
   double l0 = 0, m0 = 0, n0_minus_1 = 0;  ///< of pixel (nx/2, ny/2)
   double shear_u = 0, shear_v = 0;
@@ -112,6 +113,14 @@ struct TileMap {
   }
 };
 
+/// 1 / psi_hat of the w kernel at (r - r_centre) dw as a series in t^2, t = (r - r_centre) / r_half.
+struct ScreenCorrection {
+  static constexpr int kTerms = 28;
+  double per_offset = 0;      ///< t per unit of r - r_centre
+  int terms_used = 1;         ///< the rest is below rounding
+  double terms[kTerms] = {};  ///< Chebyshev coefficients in 2 t^2 - 1
+};
+
 /// A facet with its tile map and the tables that kernels need: polynomial coefficients of the kernel's taps and the
 /// image-plane corrections. Immutable after planning, shared by all tasks.
 struct FacetPlan {
@@ -123,6 +132,11 @@ struct FacetPlan {
       taps;  ///< [support][degree + 1]: coefficients (constant first) in s = 2 d - 1, see kernel.hpp
   std::vector<double> correction_x;  ///< [nx] 1 / psi_hat(kx / nu)
   std::vector<double> correction_y;  ///< [ny] 1 / psi_hat(ky / nv)
+  ScreenCorrection screen;
+  /// From the facet's pixels to the image's; null where they are the same.
+  std::shared_ptr<const resample::Resampling> resampling;
+  int64_t image_nx() const { return resampling ? resampling->x.fine : facet.nx; }  ///< extents in the image
+  int64_t image_ny() const { return resampling ? resampling->y.fine : facet.ny; }
 };
 
 /// A part of a facet's grid storage handed to kernels: the tiles of one (slab, strip).

@@ -195,6 +195,26 @@ std::vector<double> tap_polynomials(const KernelShape& shape, int degree) {
   return out;
 }
 
+ScreenCorrection screen_correction(const Facet& facet) {
+  constexpr int kNodes = 2 * ScreenCorrection::kTerms;
+  KernelShape shape;
+  shape.support = facet.support;
+  shape.beta = facet.beta;
+  shape.e0 = facet.e0;
+  ScreenCorrection out;
+  out.per_offset = facet.r_half > 0 ? 1 / facet.r_half : 0;
+  for (int node = 0; node < kNodes; ++node) {
+    const double angle = kPi * (node + 0.5) / kNodes;
+    // z = 2 t^2 - 1 = cos(angle), so t = cos(angle / 2).
+    const double value = 1 / kernel_transform(shape, std::cos(angle / 2) * facet.r_half * facet.dw);
+    for (int i = 0; i < ScreenCorrection::kTerms; ++i)
+      out.terms[i] += (i == 0 ? 1.0 : 2.0) / kNodes * value * std::cos(i * angle);
+  }
+  for (int i = 1; i < ScreenCorrection::kTerms; ++i)
+    if (std::abs(out.terms[i]) > 1e-15 * std::abs(out.terms[0])) out.terms_used = i + 1;
+  return out;
+}
+
 CorrectionTable::CorrectionTable(const KernelShape& shape, double nu_max, int samples) : nu_max_(nu_max) {
   // An even function of t = nu / nu_max is a plain Chebyshev series in y = 2 t^2 - 1.
   const auto value = [&](long double y) -> long double {

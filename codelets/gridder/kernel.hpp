@@ -33,6 +33,9 @@ std::vector<double> tap_polynomials(const KernelShape& shape, int degree);
 /// psi_hat(nu) = integral of phi(2 x / W) cos(2 pi nu x) dx over [-W/2, W/2], nu in cycles per cell.
 double kernel_transform(const KernelShape& shape, double nu);
 
+/// The w kernel's correction over a facet.
+ScreenCorrection screen_correction(const Facet& facet);
+
 /// 1/psi_hat as a polynomial-free fine table for the w correction: value(t) for |t| <= 1 maps to nu = t * nu_max.
 class CorrectionTable {
  public:

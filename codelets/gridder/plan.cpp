@@ -5,6 +5,7 @@
 #include <cmath>
 #include <cstdio>
 #include <limits>
+#include <map>
 
 #include "codelets/fft/batched_fft.hpp"
 #include "codelets/gridder/kernel.hpp"
@@ -15,6 +16,11 @@ namespace fringeflow::gridder {
 namespace {
 
 constexpr int kMaxFacetsPerSide = 6;
+/// Share of the accuracy that interpolation between pixels may take.
+constexpr double kResamplingShare = 0.02;
+/// Samples per wave of the finest fringe, in units of two: fewer mean longer interpolation.
+constexpr double kOversamplings[] = {1.25, 1.5, 2.0};
+
 // ---------------------------------------------------------------- facets without a grid
 
 // n0 - 1 of a direction; a centre below the horizon counts as lying on it.
@@ -89,6 +95,58 @@ void fit_shear(Facet& facet) {
   facet.shear_v = (t_m * s_ll - t_l * s_lm) / determinant;
 }
 
+/// A facet and how its pixels relate to the image's.
+struct Candidate {
+  Facet facet;
+  int64_t image_nx = 0, image_ny = 0;  ///< in the image's pixels
+  double ratio_x = 1, ratio_y = 1, oversampling = 0;
+  int taps_x = 1, taps_y = 1;
+  bool resampled() const { return ratio_x > 1 || ratio_y > 1; }
+};
+
+/// The facet on the largest pixels that sample its finest fringe; as it is where that does not pay.
+Candidate on_larger_pixels(const Facet& facet, const UvExtent& extent, double oversampling, double error) {
+  Candidate out{facet, facet.nx, facet.ny, 1, 1, oversampling, 1, 1};
+  const int taps = resample::taps_for(oversampling, error);
+  // Local wave numbers: (u + a w, v + b w) and what the slope of the remainder adds, largest at a corner.
+  double slope_x = 0, slope_y = 0;
+  const auto corners_above_horizon = [&](const Facet& f) {
+    for (const int64_t y : {int64_t{0}, f.ny})
+      for (const int64_t x : {int64_t{0}, f.nx}) {
+        const double l = f.l0 - static_cast<double>(x - f.nx / 2) * f.cell_x_rad,
+                     m = f.m0 + static_cast<double>(y - f.ny / 2) * f.cell_y_rad, n2 = 1 - l * l - m * m;
+        if (n2 < 0.01) return false;
+        slope_x = std::max(slope_x, std::abs(l / std::sqrt(n2) + f.shear_u));
+        slope_y = std::max(slope_y, std::abs(m / std::sqrt(n2) + f.shear_v));
+      }
+    return true;
+  };
+  // Twice: the margin that interpolation needs enlarges the field a little.
+  for (int round = 0; round < 2; ++round) {
+    if (!corners_above_horizon(out.facet)) return {facet, facet.nx, facet.ny, 1, 1, oversampling, 1, 1};
+    const auto ratio = [&](double wave_number, double cell_rad, int64_t pixels) {
+      const double most = static_cast<double>(pixels) / 16;
+      const double r = std::min(most, 1 / (2 * oversampling * wave_number * cell_rad));
+      return r >= 1.1 ? r : 1.0;
+    };
+    const double w = extent.max_w_lambda;
+    out.ratio_x =
+        ratio(extent.max_u_lambda + (std::abs(facet.shear_u) + slope_x) * w, facet.cell_x_rad, facet.nx);
+    out.ratio_y =
+        ratio(extent.max_v_lambda + (std::abs(facet.shear_v) + slope_y) * w, facet.cell_y_rad, facet.ny);
+    out.taps_x = out.ratio_x > 1 ? taps : 1;
+    out.taps_y = out.ratio_y > 1 ? taps : 1;
+    out.facet.cell_x_rad = facet.cell_x_rad * out.ratio_x;
+    out.facet.cell_y_rad = facet.cell_y_rad * out.ratio_y;
+    out.facet.nx = resample::coarse_pixels(facet.nx, out.ratio_x, taps);
+    out.facet.ny = resample::coarse_pixels(facet.ny, out.ratio_y, taps);
+  }
+  if (!corners_above_horizon(out.facet) || !out.resampled())
+    return {facet, facet.nx, facet.ny, 1, 1, oversampling, 1, 1};
+  set_remainder(out.facet);
+  return out;
+}
+
 std::vector<Facet> make_facets(const ImageGeometry& image, int per_side) {
   // Equal even sizes; the last column and row of facets may be smaller.
   const auto part = [per_side](int64_t n) { return 2 * ((n / 2 + per_side - 1) / per_side); };
@@ -153,18 +211,45 @@ void set_grid(Facet& f, const KernelShape& kernel, const UvExtent& extent) {
 
 // ---------------------------------------------------------------- cost
 
-// Core seconds to grid and transform, from measurements on one x86 core with AVX-512; only ratios matter.
-double facet_cost(const Facet& f, int64_t visibilities, bool double_precision) {
+/// Core seconds to transform the planes once, from measurements on one x86 core with AVX-512; only ratios matter.
+double planes_cost(const Facet& f, bool double_precision) {
+  const double nu = static_cast<double>(f.nu), nv = static_cast<double>(f.nv);
+  // Columns of the grid without tiles are not transformed; the image is whole.
+  const double share = std::min(1.0, static_cast<double>(f.tiles_u * kTile) / nu);
+  return f.planes * (double_precision ? 2.0 : 1.0) * (4.5e-11 + 1.15e-10 * share) * nu * nv *
+         (std::log2(nu) + std::log2(nv));
+}
+
+/// Core seconds to grid.
+double visibilities_cost(const Facet& f, int64_t visibilities, bool double_precision) {
   const double w2 = static_cast<double>(f.support * f.support);
   // A kernel that straddles two slabs is added to both.
   const double slabs = f.slabs() <= 1 ? 1.0 : 1 + (f.support - 1) / static_cast<double>(kSlabPlanes);
   const double visibility = 10e-9 + slabs * (double_precision ? 8e-9 + 0.95e-9 * w2 : 6e-9 + 0.47e-9 * w2);
-  const double nu = static_cast<double>(f.nu), nv = static_cast<double>(f.nv);
-  // Columns of the grid without tiles are not transformed; the image is whole.
-  const double share = std::min(1.0, static_cast<double>(f.tiles_u * kTile) / nu);
-  const double plane = (double_precision ? 2.0 : 1.0) * (4.5e-11 + 1.15e-10 * share) * nu * nv *
-                       (std::log2(nu) + std::log2(nv));
-  return visibility * static_cast<double>(visibilities) + plane * f.planes;
+  return visibility * static_cast<double>(visibilities);
+}
+
+int strips_worth(const Facet& f, int64_t visibilities, bool double_precision, int most) {
+  constexpr double kTaskSeconds = 4e-3;
+  const double work = std::max(planes_cost(f, double_precision) / 2 / f.slabs(),
+                               visibilities_cost(f, visibilities, double_precision) / f.slabs());
+  return static_cast<int>(std::clamp(work / kTaskSeconds, 1.0, static_cast<double>(most)));
+}
+
+/// Core seconds of a facet: gridding, transforms, pixels, and the tasks themselves.
+double facet_cost(const Candidate& c, int64_t visibilities, const PlanOptions& options,
+                  bool double_precision) {
+  constexpr double kTask = 40e-6, kCorrection = 7e-9, kTap = 6e-11, kPixel = 1.5e-9;
+  const Facet& f = c.facet;
+  double cost =
+      visibilities_cost(f, visibilities, double_precision) + planes_cost(f, double_precision) +
+      kCorrection * static_cast<double>(f.nx * f.ny) +
+      kTask * strips_worth(f, visibilities, double_precision, options.strips_target) * (2 + 3 * f.slabs());
+  const auto pixels = static_cast<double>(c.image_nx * c.image_ny);
+  cost += kPixel * pixels;
+  if (c.resampled())
+    cost += pixels * (double_precision ? 2 : 1) * (kPixel + kTap * (c.taps_x + c.taps_y / c.ratio_x));
+  return cost;
 }
 
 double fit_error(const KernelShape& shape, const std::vector<double>& taps, int degree) {
@@ -191,17 +276,22 @@ std::vector<double> corrections(const CorrectionTable& table, int64_t pixels, in
   return out;
 }
 
-std::string describe(const PlanSummary& s, const std::vector<Facet>& facets) {
-  char text[320];
-  const Facet& f = facets.front();
+std::string describe(const PlanSummary& s, const std::vector<Candidate>& facets) {
+  char text[400];
+  const Candidate& first = facets.front();
+  const Facet& f = first.facet;
+  char pixels[80] = "";
+  if (first.resampled())
+    std::snprintf(pixels, sizeof pixels, " computed on %lld x %lld", static_cast<long long>(f.nx),
+                  static_cast<long long>(f.ny));
   std::snprintf(text, sizeof text,
-                "%zu facet%s of %lld x %lld pixels, kernel of %d cells (oversampling %.2f, expected error "
+                "%zu facet%s of %lld x %lld pixels%s, kernel of %d cells (oversampling %.2f, expected error "
                 "%.1e), grid %lld x %lld, "
                 "%lld w-planes in all, %s precision, %.3g core seconds",
-                facets.size(), facets.size() == 1 ? "" : "s", static_cast<long long>(f.nx),
-                static_cast<long long>(f.ny), s.kernel.support, s.kernel.sigma, s.kernel.error,
-                static_cast<long long>(f.nu), static_cast<long long>(f.nv), static_cast<long long>(s.planes),
-                s.double_precision ? "double" : "single", s.cost);
+                facets.size(), facets.size() == 1 ? "" : "s", static_cast<long long>(first.image_nx),
+                static_cast<long long>(first.image_ny), pixels, s.kernel.support, s.kernel.sigma,
+                s.kernel.error, static_cast<long long>(f.nu), static_cast<long long>(f.nv),
+                static_cast<long long>(s.planes), s.double_precision ? "double" : "single", s.cost);
   return text;
 }
 
@@ -237,32 +327,47 @@ std::vector<std::shared_ptr<FacetPlan>> plan_facets(const ImageGeometry& image, 
   if (choices.empty()) throw UserError("no gridding kernel reaches this accuracy in this precision");
 
   const int64_t visibilities = std::max<int64_t>(1, extent.visibilities);
-  std::vector<Facet> best;
+  const double resampling_error = std::max(kResamplingShare * options.accuracy, 1e-15);
+  std::vector<Candidate> best;
   summary = {};
   summary.cost = std::numeric_limits<double>::infinity();
   const int first = options.facets_per_side > 0 ? options.facets_per_side : 1;
   const int last = options.facets_per_side > 0 ? options.facets_per_side : kMaxFacetsPerSide;
   for (int per_side = first; per_side <= last; ++per_side) {
     if (per_side > 1 && options.facets_per_side == 0 && std::min(image.nx, image.ny) / per_side < 64) break;
-    const std::vector<Facet> facets = make_facets(image, per_side);
-    for (const auto& [kernel, double_precision] : choices) {
-      std::vector<Facet> gridded = facets;
-      double cost = 0;
-      int64_t planes = 0;
-      for (Facet& f : gridded) {
-        set_grid(f, kernel, extent);
-        cost += facet_cost(f, visibilities, double_precision);
-        planes += f.planes;
+    std::vector<std::vector<Candidate>> ways(1);
+    for (const Facet& f : make_facets(image, per_side)) ways[0].push_back({f, f.nx, f.ny, 1, 1, 0, 1, 1});
+    // Division by n is not band-limited: such pixels are not interpolated.
+    if (options.resample && !options.divide_by_n)
+      for (const double oversampling : kOversamplings) {
+        std::vector<Candidate> way;
+        bool any = false;
+        for (const Candidate& c : ways[0]) {
+          way.push_back(on_larger_pixels(c.facet, extent, oversampling, resampling_error));
+          any = any || way.back().resampled();
+        }
+        if (any) ways.push_back(std::move(way));
       }
-      if (cost >= summary.cost) continue;
-      summary.facets_per_side = per_side;
-      summary.kernel = kernel;
-      summary.double_precision = double_precision;
-      summary.planes = planes;
-      summary.cost = cost;
-      best = std::move(gridded);
-    }
+    for (const auto& way : ways)
+      for (const auto& [kernel, double_precision] : choices) {
+        std::vector<Candidate> gridded = way;
+        double cost = 0;
+        int64_t planes = 0;
+        for (Candidate& c : gridded) {
+          set_grid(c.facet, kernel, extent);
+          cost += facet_cost(c, visibilities, options, double_precision);
+          planes += c.facet.planes;
+        }
+        if (cost >= summary.cost) continue;
+        summary.facets_per_side = per_side;
+        summary.kernel = kernel;
+        summary.double_precision = double_precision;
+        summary.planes = planes;
+        summary.cost = cost;
+        best = std::move(gridded);
+      }
   }
+  summary.resampled = std::any_of(best.begin(), best.end(), [](const Candidate& c) { return c.resampled(); });
   summary.text = describe(summary, best);
 
   // Polynomials just good enough: their error is noise over the period of the image, which the correction
@@ -277,8 +382,19 @@ std::vector<std::shared_ptr<FacetPlan>> plan_facets(const ImageGeometry& image, 
 
   const CorrectionTable correction(kernel, 0.5 / kernel.sigma, 40);
   std::vector<std::shared_ptr<FacetPlan>> out;
-  for (const Facet& f : best) {
+  std::map<std::pair<int64_t, double>, resample::Axis> axes;
+  const auto axis = [&](int64_t pixels, double ratio, double oversampling) {
+    auto& known = axes[{pixels, ratio}];
+    if (known.fine == 0) known = resample::make_axis(pixels, ratio, oversampling, resampling_error);
+    return known;
+  };
+  for (const Candidate& c : best) {
+    const Facet& f = c.facet;
     auto plan = std::make_shared<FacetPlan>();
+    if (c.resampled())
+      plan->resampling = std::make_shared<const resample::Resampling>(resample::Resampling{
+          axis(c.image_ny, c.ratio_y, c.oversampling), axis(c.image_nx, c.ratio_x, c.oversampling)});
+    plan->screen = screen_correction(f);
     plan->facet = f;
     plan->double_precision = summary.double_precision;
     plan->degree = degree;
@@ -288,6 +404,10 @@ std::vector<std::shared_ptr<FacetPlan>> plan_facets(const ImageGeometry& image, 
     out.push_back(std::move(plan));
   }
   return out;
+}
+
+int strips_of(const FacetPlan& plan, int64_t visibilities, int most) {
+  return strips_worth(plan.facet, visibilities, plan.double_precision, most);
 }
 
 // ---------------------------------------------------------------- tile marker

@@ -23,7 +23,8 @@ struct PlanOptions {
   double accuracy = 1e-4;   ///< 1e-13..0.1, relative L2 error against the direct sum
   int facets_per_side = 0;  ///< 0: the cost model chooses
   bool divide_by_n = false;
-  int strips_target = 32;  ///< strips of a facet, fewer when it has fewer tile columns; does not change bits
+  bool resample = true;    ///< compute facets on larger pixels where that is cheaper
+  int strips_target = 32;  ///< most strips of a facet, fewer when it is small; does not change bits
   // For tests and tuning: a given kernel and precision, whatever their error.
   int support = 0;         ///< cells; 0: the cost model chooses
   double sigma = 0;        ///< oversampling; used with support
@@ -37,7 +38,8 @@ struct PlanSummary {
   bool double_precision = false;
   int64_t planes = 0;  ///< sum over facets
   double cost = 0;     ///< core seconds of the model
-  std::string text;    ///< one line for people
+  bool resampled = false;
+  std::string text;  ///< one line for people
 };
 
 /// Facets of an image without their tile maps (slot is empty). Facets have even sizes that cover the image.
@@ -45,6 +47,9 @@ struct PlanSummary {
 /// Throws UserError when accuracy or size cannot be had; odd sizes are refused.
 std::vector<std::shared_ptr<FacetPlan>> plan_facets(const ImageGeometry& image, const UvExtent& extent,
                                                     const PlanOptions& options, PlanSummary& summary);
+
+/// Strips, of visibilities and of pixels, that make tasks of the facet worth their overhead: 1..most.
+int strips_of(const FacetPlan& plan, int64_t visibilities, int most);
 
 /// Marks the tiles that visibilities touch; visits every row once, streaming.
 class TileMarker {

@@ -8,6 +8,7 @@
 #include "codelets/grid/grid.hpp"
 #include "codelets/gridder/gridder.hpp"
 #include "codelets/image/image.hpp"
+#include "codelets/resample/refine.hpp"
 #include "codelets/subtract/subtract.hpp"
 #include "graphs/imaging/imaging_graph.hpp"
 
@@ -217,6 +218,7 @@ void ImagingGraph::finish_facet(size_t channel, size_t facet, const std::vector<
     const auto& images = accumulators_[{channel, facet}][instance_slot(instance)];
     const auto& pixels = pixels_[{channel, facet}][instance_slot(instance)];
     image::AssembleArgs assemble{plan_.geometry.nx, plan_.geometry.ny, {}, facet == 0};
+    resample::RefineArgs refine{plan, plan_.geometry.nx, plan_.geometry.ny, {}};
     std::vector<std::pair<DataId, Access>> data{
         {image_of(channel, instance), facet == 0 ? Access::write : Access::read_write}};
     for (size_t y = 0; y < y_strips.size(); ++y) {
@@ -232,10 +234,14 @@ void ImagingGraph::finish_facet(size_t channel, size_t facet, const std::vector<
       const auto [first, last] = fft::y_rows(*plan, y_strips[y]);
       assemble.strips.push_back(
           {plan->facet.y_begin + first, plan->facet.x_begin, last - first, plan->facet.nx});
+      refine.rows.push_back(last - first);
       data.emplace_back(pixels[y], Access::read);
     }
-    submit(runtime::make_task(image::assemble_codelet(), std::move(assemble), std::move(data),
-                              tag(-1, static_cast<int32_t>(facet)), 8));
+    const auto where = tag(-1, static_cast<int32_t>(facet));
+    submit(
+        plan->resampling
+            ? runtime::make_task(resample::refine_codelet(), std::move(refine), std::move(data), where, 8)
+            : runtime::make_task(image::assemble_codelet(), std::move(assemble), std::move(data), where, 8));
   }
 }
 

@@ -115,7 +115,7 @@ void mark_tiles(ImagingPlan& plan, int strips) {
   std::vector<Target> targets;
   for (size_t c = 0; c < plan.channels.size(); ++c)
     for (size_t f = 0; f < plan.channels[c].facets.size(); ++f)
-      targets.push_back({c, f, gridder::TileMarker(*plan.channels[c].facets[f])});
+      targets.push_back({c, f, gridder::TileMarker(*plan.channels[c].facets[f], plan.max_uv_lambda)});
   std::vector<double> uvw;
   for (auto& chunk : plan.chunks) {
     for (size_t c = 0; c < plan.channels.size(); ++c)
@@ -140,8 +140,11 @@ void mark_tiles(ImagingPlan& plan, int strips) {
       part.run_capacity[target.facet] = runs;
     }
   }
-  for (auto& target : targets)
-    target.marker.finish(*plan.channels[target.channel].facets[target.facet], strips);
+  for (auto& target : targets) {
+    auto& channel = plan.channels[target.channel];
+    auto& facet = *channel.facets[target.facet];
+    target.marker.finish(facet, gridder::strips_of(facet, channel.extent.visibilities, strips));
+  }
 }
 
 }  // namespace
@@ -194,7 +197,8 @@ ImagingPlan plan_imaging_job(const ImagingJob& job) {
   mark_tiles(plan, options.strips_target);
   for (auto& channel : plan.channels) {
     channel.y_strips.clear();
-    for (const auto& facet : channel.facets) channel.y_strips.push_back(fft::y_strips(*facet, 32));
+    for (const auto& facet : channel.facets)
+      channel.y_strips.push_back(fft::y_strips(*facet, gridder::strips_of(*facet, 1, options.strips_target)));
   }
   if (plan.cleans()) plan_cleaning(plan);
   plan_memory(plan);

@@ -147,7 +147,8 @@ void predict_image(runtime::Runtime& runtime, const PredictJob& job, const std::
       runs[f] += markers[f].run_bound(at, freq);
     }
   });
-  for (size_t f = 0; f < facets.size(); ++f) markers[f].finish(*facets[f], options.strips_target);
+  for (size_t f = 0; f < facets.size(); ++f)
+    markers[f].finish(*facets[f], gridder::strips_of(*facets[f], extent.visibilities, options.strips_target));
 
   const auto model = runtime.create({"model", grid.nx * grid.ny * 4, 0});
   runtime.submit(runtime::make_task(
@@ -158,7 +159,7 @@ void predict_image(runtime::Runtime& runtime, const PredictJob& job, const std::
   std::vector<int64_t> longest_index(facets.size(), 0);
   for (size_t f = 0; f < facets.size(); ++f) {
     const auto& plan = facets[f];
-    const auto y_strips = fft::y_strips(*plan, 32);
+    const auto y_strips = fft::y_strips(*plan, gridder::strips_of(*plan, 1, options.strips_target));
     std::vector<int64_t> begin;
     std::vector<DataId> sky, columns;
     for (const auto& y : y_strips) {

@@ -135,7 +135,6 @@ void check_gridder(double accuracy, const gridder::ImageGeometry& image, double 
     // To the sky.
     const auto y_begin = gridder::test::block_strips<T>(*plan, 2);
     const gridder::test::AlignedArray<T> scratch(fft::fft_scratch_scalars<T>(*plan));
-    const auto& correction = fft::screen_correction_of(plan);
     std::vector<gridder::test::AlignedArray<T>> images;
     std::vector<OnDevice<T>> device_images;
     for (size_t s = 0; s + 1 < y_begin.size(); ++s) {
@@ -174,8 +173,8 @@ void check_gridder(double accuracy, const gridder::ImageGeometry& image, double 
       fft::correct_cpu<T, float>(*plan, y_begin[s], y_begin[s + 1], images[s].data(), 0.01, false,
                                  View<float, 2>(pixels.data(), {y1 - y0, facet.nx}));
       const OnDevice<float> device(static_cast<int64_t>(pixels.size()));
-      fft::correct_cuda<T>(kStream, plan, correction, y_begin[s], y_begin[s + 1], device_images[s].data(),
-                           sums.data(), 1, 2, "test", false, device.data());
+      fft::correct_cuda<T>(kStream, plan, y_begin[s], y_begin[s + 1], device_images[s].data(), sums.data(), 1,
+                           2, "test", false, device.data());
       EXPECT_LT(difference(device.host().data(), pixels.data(), static_cast<int64_t>(pixels.size())),
                 std::max(tolerance, 2e-7))
           << "dirty";
@@ -198,7 +197,7 @@ void check_gridder(double accuracy, const gridder::ImageGeometry& image, double 
       fft::uncorrect_cpu<T, float>(*plan, y_begin[s], y_begin[s + 1],
                                    View<const float, 2>(cut.data(), {y1 - y0, facet.nx}), false,
                                    strips.back().data());
-      fft::uncorrect_cuda<T>(kStream, plan, correction, y_begin[s], y_begin[s + 1],
+      fft::uncorrect_cuda<T>(kStream, plan, y_begin[s], y_begin[s + 1],
                              View<const float, 2>(device_model.data(), {image.ny, image.nx}), false,
                              device_strips.back().data());
     }

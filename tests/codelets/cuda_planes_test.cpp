@@ -140,7 +140,7 @@ void DevicePlanes<T>::check(const Case& one) {
         run(FieldToImage<T>{facet, shape, y_begin[s], blocks, field.data(), device_images[s].data()});
       }
     }
-    const ScreenCorrection& correction = screen_correction_of(plan);
+    const gridder::ScreenCorrection& correction = plan->screen;
     std::vector<float> model(static_cast<size_t>(one.image.nx * one.image.ny));
     for (size_t i = 0; i < model.size(); ++i)
       model[i] = i % 7 == 3 ? std::numeric_limits<float>::quiet_NaN() : static_cast<float>(i % 11);
@@ -176,7 +176,8 @@ void DevicePlanes<T>::check(const Case& one) {
       uncorrect_cpu<T, float>(*plan, y_begin[s], y_begin[s + 1],
                               View<const float, 2>(cut.data(), {y1 - y0, facet.nx}), true,
                               model_strips.back().data());
-      run(UncorrectPixels<T>{tables, correction, y_begin[s], blocks, model_view, true, device_strip.data()});
+      run(UncorrectPixels<T>{tables, correction, y_begin[s], blocks, model_view, facet.y_begin, facet.x_begin,
+                             true, device_strip.data()});
       EXPECT_LT(difference(device_strip.data(), model_strips.back().data(), device_strip.size()), kTolerance)
           << "uncorrect";
     }

@@ -47,16 +47,22 @@ void add_facet_to_image(const FacetPlan& plan, const Data<Vis>& data, double sca
       fft::columns_to_sky_cpu<T>(plan, slab, pointers, blocks[i], blocks[i + 1], accumulators[i].data(),
                                  scratch.data());
   }
+  std::vector<double> pixels(static_cast<size_t>(f.ny * f.nx));
+  std::vector<const double*> pixel_rows;
+  for (int64_t y = 0; y < f.ny; ++y) pixel_rows.push_back(pixels.data() + y * f.nx);
   for (size_t i = 0; i + 1 < blocks.size(); ++i) {
     const int64_t y0 = blocks[i] * kLanes<T>, y1 = std::min(blocks[i + 1] * kLanes<T>, f.ny);
-    std::vector<double> pixels(static_cast<size_t>((y1 - y0) * f.nx));
     fft::correct_cpu<T, double>(plan, blocks[i], blocks[i + 1], accumulators[i].data(), scale, divide_by_n,
-                                View<double, 2>(pixels.data(), {y1 - y0, f.nx}));
-    for (int64_t y = y0; y < y1; ++y)
-      for (int64_t x = 0; x < f.nx; ++x)
-        image[static_cast<size_t>((f.y_begin + y) * data.image.nx + f.x_begin + x)] =
-            pixels[static_cast<size_t>((y - y0) * f.nx + x)];
+                                View<double, 2>(pixels.data() + y0 * f.nx, {y1 - y0, f.nx}));
   }
+  if (plan.resampling) {
+    resample::refine_cpu<T, double>(*plan.resampling, pixel_rows, 0, plan.image_ny(), f.y_begin, f.x_begin,
+                                    View<double, 2>(image.data(), {data.image.ny, data.image.nx}));
+    return;
+  }
+  for (int64_t y = 0; y < f.ny; ++y)
+    std::copy_n(pixel_rows[static_cast<size_t>(y)], f.nx,
+                image.data() + (f.y_begin + y) * data.image.nx + f.x_begin);
 }
 
 template <class T, class Vis>
@@ -70,10 +76,14 @@ void add_facet_prediction(const FacetPlan& plan, const Data<Vis>& data, const st
   for (size_t i = 0; i + 1 < blocks.size(); ++i) {
     const int64_t y0 = blocks[i] * kLanes<T>, y1 = std::min(blocks[i + 1] * kLanes<T>, f.ny);
     std::vector<double> pixels(static_cast<size_t>((y1 - y0) * f.nx));
-    for (int64_t y = y0; y < y1; ++y)
-      for (int64_t x = 0; x < f.nx; ++x)
-        pixels[static_cast<size_t>((y - y0) * f.nx + x)] =
-            image[static_cast<size_t>((f.y_begin + y) * data.image.nx + f.x_begin + x)];
+    if (plan.resampling)
+      resample::coarsen_cpu<T, double>(
+          *plan.resampling, View<const double, 2>(image.data(), {data.image.ny, data.image.nx}), f.y_begin,
+          f.x_begin, y0, y1, View<double, 2>(pixels.data(), {y1 - y0, f.nx}));
+    else
+      for (int64_t y = y0; y < y1; ++y)
+        std::copy_n(image.data() + (f.y_begin + y) * data.image.nx + f.x_begin, f.nx,
+                    pixels.data() + (y - y0) * f.nx);
     strips.emplace_back(fft::image_strip_scalars<T>(plan, blocks[i + 1] - blocks[i]));
     fft::uncorrect_cpu<T, double>(plan, blocks[i], blocks[i + 1],
                                   View<const double, 2>(pixels.data(), {y1 - y0, f.nx}), divide_by_n,

@@ -1,0 +1,346 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+/// @file
+/// Times one gridding pass (visibilities to dirty image) and one degridding pass (image to visibilities) as the program
+/// runs them, in tasks, on arrays in memory. bench/compare runs it in turn with a peer.
+///
+///   gridder_pass FOLDER NX NY CELL_RAD ACCURACY CPUS OPERATION
+///
+/// FOLDER has uvw.f64 [row][3] metres, freq.f64 [channel] Hz, vis.c64 [row][channel] (complex float), and for degrid
+/// model.f32 [y][x]. OPERATION is grid (writes dirty.f32 [y][x]) or degrid (writes predicted.c64). Prints one line of
+/// JSON: seconds from the visibilities in memory to the result in memory, planning, index and first touches included.
+#include <algorithm>
+#include <chrono>
+#include <complex>
+#include <cstdio>
+#include <cstring>
+#include <fstream>
+#include <iostream>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "codelets/degrid/degrid.hpp"
+#include "codelets/fft/transforms.hpp"
+#include "codelets/grid/grid.hpp"
+#include "codelets/gridder/gridder.hpp"
+#include "codelets/gridder/plan.hpp"
+#include "codelets/image/image.hpp"
+#include "codelets/resample/refine.hpp"
+#include "io/constants.hpp"
+#include "runtime/runtime.hpp"
+
+namespace fringeflow {
+namespace {
+
+using runtime::Access;
+using runtime::DataId;
+
+constexpr int64_t kChunkVisibilities = int64_t{1} << 20;
+
+template <class T>
+std::vector<T> read_file(const std::string& path) {
+  std::ifstream in(path, std::ios::binary | std::ios::ate);
+  if (!in) throw std::runtime_error(path + ": cannot be read");
+  std::vector<T> values(static_cast<size_t>(in.tellg()) / sizeof(T));
+  in.seekg(0);
+  in.read(reinterpret_cast<char*>(values.data()), static_cast<std::streamsize>(values.size() * sizeof(T)));
+  return values;
+}
+
+void write_file(const std::string& path, const void* data, int64_t bytes) {
+  std::ofstream out(path, std::ios::binary);
+  if (!out.write(static_cast<const char*>(data), bytes))
+    throw std::runtime_error(path + ": cannot be written");
+}
+
+/// The visibilities in chunks as the program keeps them, and what was asked for.
+class Pass {
+ public:
+  Pass(runtime::Runtime& runtime, const std::string& folder, gridder::ImageGeometry image, double accuracy)
+      : runtime_(runtime), image_(image), uvw_(read_file<double>(folder + "/uvw.f64")) {
+    options_.accuracy = accuracy;
+    freq_ = std::make_shared<const std::vector<double>>(read_file<double>(folder + "/freq.f64"));
+    const auto vis = read_file<std::complex<float>>(folder + "/vis.c64");
+    const auto channels = static_cast<int64_t>(freq_->size()), rows = static_cast<int64_t>(uvw_.size() / 3);
+    if (static_cast<int64_t>(vis.size()) != rows * channels)
+      throw std::runtime_error("sizes of uvw, freq and vis differ");
+    const int64_t step = std::max<int64_t>(1, kChunkVisibilities / channels);
+    for (int64_t row = 0; row < rows; row += step) {
+      Chunk chunk;
+      chunk.layout = {std::min(step, rows - row), channels, 1};
+      chunk.first_row = row;
+      chunk.data = runtime.create({"chunk", chunk.layout.bytes(), 0});
+      runtime.submit(runtime::make_task(image::zero_codelet(), image::ZeroArgs{chunk.layout.bytes()},
+                                        {{chunk.data, Access::write}}));
+      chunks_.push_back(chunk);
+    }
+    runtime.wait_all();
+    for (const Chunk& chunk : chunks_) {
+      void* buffer = runtime.host(chunk.data).data;
+      const int64_t n = chunk.layout.rows * channels;
+      std::copy_n(uvw_.data() + 3 * chunk.first_row, 3 * chunk.layout.rows,
+                  chunk.layout.uvw_m(buffer).data());
+      std::copy_n(vis.data() + chunk.first_row * channels, n, chunk.layout.vis(buffer).data());
+      std::fill_n(chunk.layout.weight(buffer).data(), n, 1.0f);
+    }
+  }
+
+  void plan() {
+    gridder::UvExtent extent;
+    const double low = std::min(freq_->front(), freq_->back()) / kSpeedOfLight_m_s,
+                 high = std::max(freq_->front(), freq_->back()) / kSpeedOfLight_m_s;
+    extent.min_w_lambda = 1e300;
+    for (size_t i = 0; i < uvw_.size(); i += 3) {
+      extent.max_u_lambda = std::max(extent.max_u_lambda, std::abs(uvw_[i]) * high);
+      extent.max_v_lambda = std::max(extent.max_v_lambda, std::abs(uvw_[i + 1]) * high);
+      extent.min_w_lambda = std::min(extent.min_w_lambda, std::abs(uvw_[i + 2]) * low);
+      extent.max_w_lambda = std::max(extent.max_w_lambda, std::abs(uvw_[i + 2]) * high);
+    }
+    extent.visibilities = static_cast<int64_t>(uvw_.size() / 3 * freq_->size());
+    facets_ = gridder::plan_facets(image_, extent, options_, summary);
+    for (auto& facet : facets_) {
+      gridder::TileMarker marker(*facet, 1e300);
+      std::vector<int64_t> capacity;
+      for (const Chunk& chunk : chunks_) {
+        int64_t runs = 0;
+        for (int64_t row = chunk.first_row; row < chunk.first_row + chunk.layout.rows; ++row)
+          runs += marker.mark(uvw_.data() + 3 * row, *freq_);
+        capacity.push_back(runs);
+      }
+      marker.finish(*facet, gridder::strips_of(*facet, extent.visibilities, options_.strips_target));
+      capacity_.push_back(std::move(capacity));
+    }
+  }
+
+  /// @return the dirty image
+  DataId grid() {
+    const auto dirty = runtime_.create({"image", image_.nx * image_.ny * 4, 0});
+    const auto sums = runtime_.create({"sums", 8, 0});
+    submit(image::zero_codelet(), image::ZeroArgs{8}, {{sums, Access::write}});
+    runtime_.wait_all();
+    *static_cast<double*>(runtime_.host(sums).data) = 1;
+    for (size_t f = 0; f < facets_.size(); ++f) {
+      const auto& plan = facets_[f];
+      const auto indices = index(f);
+      std::vector<std::pair<DataId, Access>> rows;
+      const auto y_strips = fft::y_strips(*plan, gridder::strips_of(*plan, 1, options_.strips_target));
+      std::vector<DataId> images;
+      for (const auto& y : y_strips)
+        images.push_back(runtime_.create({"strip", fft::image_strip_bytes(*plan, y), 0}));
+      for (int64_t strip = 0; strip < plan->tiles.strips; ++strip)
+        rows.emplace_back(runtime_.create({"rows", fft::rows_bytes(*plan, strip), 0}), Access::read);
+      for (int64_t slab = 0; slab < plan->facet.slabs(); ++slab) {
+        std::vector<DataId> stores;
+        for (int64_t strip = 0; strip < plan->tiles.strips; ++strip) {
+          stores.push_back(runtime_.create({"tiles", gridder::tile_store_bytes(*plan, slab, strip), 0}));
+          submit(gridder::clear_codelet(), gridder::ClearArgs{plan, slab, strip},
+                 {{stores.back(), Access::write}});
+          constexpr size_t kBatch = 16;
+          for (size_t begin = 0; begin < chunks_.size() && plan->tiles.slots_of(slab, strip) > 0;
+               begin += kBatch) {
+            gridder::GridArgs args;
+            args.plan = plan;
+            args.slab = slab;
+            args.strip = strip;
+            std::vector<std::pair<DataId, Access>> data{{stores.back(), Access::read_write}};
+            for (size_t i = begin; i < std::min(chunks_.size(), begin + kBatch); ++i) {
+              args.chunks.push_back(part(f, i));
+              data.emplace_back(chunks_[i].data, Access::read);
+              data.emplace_back(indices[i], Access::read);
+            }
+            submit(gridder::grid_codelet(), std::move(args), std::move(data));
+          }
+        }
+        for (int64_t strip = 0; strip < plan->tiles.strips; ++strip) {
+          const auto at = static_cast<size_t>(strip);
+          std::vector<std::pair<DataId, Access>> data{{rows[at].first, Access::write},
+                                                      {stores[at], Access::read}};
+          if (strip > 0) data.emplace_back(stores[at - 1], Access::read);
+          submit(fft::rows_to_sky_codelet(), fft::StepArgs{.plan = plan, .slab = slab, .strip = strip},
+                 std::move(data));
+        }
+        for (size_t y = 0; y < y_strips.size(); ++y) {
+          fft::StepArgs args{.plan = plan, .slab = slab, .y = y_strips[y]};
+          args.first = slab == 0;
+          std::vector<std::pair<DataId, Access>> data{
+              {images[y], slab == 0 ? Access::write : Access::read_write}};
+          data.insert(data.end(), rows.begin(), rows.end());
+          submit(fft::columns_to_sky_codelet(), std::move(args), std::move(data));
+        }
+      }
+      image::AssembleArgs assemble{image_.nx, image_.ny, {}, f == 0};
+      resample::RefineArgs refine{plan, image_.nx, image_.ny, {}};
+      std::vector<std::pair<DataId, Access>> data{{dirty, f == 0 ? Access::write : Access::read_write}};
+      for (size_t y = 0; y < y_strips.size(); ++y) {
+        const auto pixels = runtime_.create({"pixels", fft::pixel_strip_bytes(*plan, y_strips[y]), 0});
+        submit(fft::correct_codelet(), fft::StepArgs{.plan = plan, .y = y_strips[y]},
+               {{pixels, Access::write}, {images[y], Access::read}, {sums, Access::read}});
+        const auto [first, last] = fft::y_rows(*plan, y_strips[y]);
+        refine.rows.push_back(last - first);
+        assemble.strips.push_back(
+            {plan->facet.y_begin + first, plan->facet.x_begin, last - first, plan->facet.nx});
+        data.emplace_back(pixels, Access::read);
+      }
+      if (plan->resampling)
+        submit(resample::refine_codelet(), std::move(refine), std::move(data));
+      else
+        submit(image::assemble_codelet(), std::move(assemble), std::move(data));
+    }
+    return dirty;
+  }
+
+  /// @return predicted visibilities of each chunk
+  std::vector<DataId> degrid(DataId model) {
+    std::vector<DataId> predicted;
+    for (const Chunk& chunk : chunks_)
+      predicted.push_back(runtime_.create({"predicted", chunk.layout.vis_bytes(), 0}));
+    for (size_t f = 0; f < facets_.size(); ++f) {
+      const auto& plan = facets_[f];
+      const auto indices = index(f);
+      const auto y_strips = fft::y_strips(*plan, gridder::strips_of(*plan, 1, options_.strips_target));
+      std::vector<DataId> sky, stores;
+      std::vector<std::pair<DataId, Access>> columns;
+      std::vector<int64_t> begin;
+      for (const auto& y : y_strips) {
+        begin.push_back(y.block_begin);
+        sky.push_back(runtime_.create({"strip", fft::image_strip_bytes(*plan, y), 0}));
+        columns.emplace_back(runtime_.create({"columns", fft::columns_bytes(*plan, y), 0}), Access::read);
+        fft::StepArgs args{.plan = plan, .y = y};
+        args.image_nx = image_.nx;
+        args.image_ny = image_.ny;
+        submit(fft::uncorrect_codelet(), std::move(args),
+               {{sky.back(), Access::write}, {model, Access::read}});
+      }
+      begin.push_back(y_strips.back().block_end);
+      for (int64_t slab = 0; slab < plan->facet.slabs(); ++slab) {
+        for (size_t y = 0; y < y_strips.size(); ++y)
+          submit(fft::columns_to_grid_codelet(), fft::StepArgs{.plan = plan, .slab = slab, .y = y_strips[y]},
+                 {{columns[y].first, Access::write}, {sky[y], Access::read}});
+        for (int64_t strip = 0; strip < plan->tiles.strips; ++strip) {
+          stores.push_back(
+              runtime_.create({"model tiles", gridder::tile_store_bytes(*plan, slab, strip), 0}));
+          fft::StepArgs args{.plan = plan, .slab = slab, .strip = strip};
+          args.y_strip_begin = begin;
+          std::vector<std::pair<DataId, Access>> data{{stores.back(), Access::write}};
+          data.insert(data.end(), columns.begin(), columns.end());
+          submit(fft::rows_to_grid_codelet(), std::move(args), std::move(data));
+        }
+      }
+      for (size_t i = 0; i < chunks_.size(); ++i) {
+        std::vector<std::pair<DataId, Access>> data{
+            {predicted[i], f == 0 ? Access::write : Access::read_write},
+            {chunks_[i].data, Access::read},
+            {indices[i], Access::read}};
+        for (const auto store : stores) data.emplace_back(store, Access::read);
+        submit(gridder::degrid_codelet(),
+               gridder::DegridArgs{plan, 0, plan->facet.slabs(), part(f, i), 0, f == 0}, std::move(data));
+      }
+    }
+    return predicted;
+  }
+
+  void write_predicted(const std::vector<DataId>& predicted, const std::string& path) const {
+    std::ofstream out(path, std::ios::binary);
+    for (size_t i = 0; i < chunks_.size(); ++i)
+      out.write(static_cast<const char*>(runtime_.host(predicted[i]).data),
+                chunks_[i].layout.rows * chunks_[i].layout.channels * int64_t{sizeof(std::complex<float>)});
+  }
+
+  gridder::PlanSummary summary;
+
+ private:
+  struct Chunk {
+    ChunkLayout layout;
+    int64_t first_row = 0;
+    DataId data = -1;
+  };
+
+  template <class Args>
+  void submit(const runtime::CodeletDef& codelet, Args args, std::vector<std::pair<DataId, Access>> data) {
+    runtime_.submit(runtime::make_task(codelet, std::move(args), std::move(data)));
+  }
+  gridder::GridChunk part(size_t facet, size_t chunk) const {
+    return {chunks_[chunk].layout, freq_, 0, chunks_[chunk].layout.channels, 1e300, capacity_[facet][chunk]};
+  }
+  std::vector<DataId> index(size_t facet) {
+    std::vector<DataId> ids;
+    for (size_t i = 0; i < chunks_.size(); ++i) {
+      ids.push_back(
+          runtime_.create({"index", gridder::index_bytes(*facets_[facet], capacity_[facet][i]), 0}));
+      submit(gridder::index_codelet(), gridder::IndexArgs{facets_[facet], part(facet, i), false},
+             {{chunks_[i].data, Access::read}, {ids.back(), Access::write}});
+    }
+    return ids;
+  }
+
+  runtime::Runtime& runtime_;
+  gridder::ImageGeometry image_;
+  gridder::PlanOptions options_;
+  std::vector<double> uvw_;
+  std::shared_ptr<const std::vector<double>> freq_;
+  std::vector<Chunk> chunks_;
+  std::vector<std::shared_ptr<gridder::FacetPlan>> facets_;
+  std::vector<std::vector<int64_t>> capacity_;  ///< [facet][chunk] runs
+};
+
+int run(const std::vector<std::string>& arguments) {
+  if (arguments.size() != 7) {
+    std::cerr << "usage: gridder_pass FOLDER NX NY CELL_RAD ACCURACY CPUS grid|degrid\n";
+    return 2;
+  }
+  const std::string& folder = arguments[0];
+  const gridder::ImageGeometry image{std::stoll(arguments[1]), std::stoll(arguments[2]),
+                                     std::stod(arguments[3])};
+  RuntimeOptions options;
+  options.cpus = std::stoi(arguments[5]);
+  runtime::Runtime runtime(options);
+  Pass pass(runtime, folder, image, std::stod(arguments[4]));
+  const bool grid = arguments[6] == "grid";
+  DataId model = -1;
+  if (!grid) {
+    const auto pixels = std::make_shared<const std::vector<float>>(read_file<float>(folder + "/model.f32"));
+    model = runtime.create({"model", image.nx * image.ny * 4, 0});
+    runtime.submit(runtime::make_task(image::fill_codelet(), image::FillArgs{pixels, image.nx * image.ny * 4},
+                                      {{model, Access::write}}));
+    runtime.wait_all();
+  }
+  const auto start = std::chrono::steady_clock::now();
+  const auto seconds = [&] {
+    return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  };
+  pass.plan();
+  const double planned = seconds();
+  DataId dirty = -1;
+  std::vector<DataId> predicted;
+  if (grid)
+    dirty = pass.grid();
+  else
+    predicted = pass.degrid(model);
+  runtime.wait_all();
+  const double all = seconds();
+  if (grid)
+    write_file(folder + "/dirty.f32", runtime.host(dirty).data, image.nx * image.ny * 4);
+  else
+    pass.write_predicted(predicted, folder + "/predicted.c64");
+  std::map<std::string, double> busy;
+  for (const auto& task : runtime.timeline().tasks)
+    if (task.end_s - task.start_s > 0) busy[task.codelet->name] += task.end_s - task.start_s;
+  std::printf("{\"seconds\": %.6f, \"planning_s\": %.6f, \"plan\": \"%s\"", all, planned,
+              pass.summary.text.c_str());
+  for (const auto& [name, s] : busy) std::printf(", \"%s\": %.4f", name.c_str(), s);
+  std::printf("}\n");
+  return 0;
+}
+
+}  // namespace
+}  // namespace fringeflow
+
+int main(int argc, char** argv) {
+  try {
+    return fringeflow::run({argv + 1, argv + argc});
+  } catch (const std::exception& error) {
+    std::cerr << error.what() << '\n';
+    return 1;
+  }
+}

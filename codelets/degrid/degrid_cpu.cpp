@@ -122,6 +122,24 @@ HWY_INLINE void add_values(Block<T>& block, bool conjugated, int n, Vis* HWY_RES
   }
 }
 
+/// The n channels from the `done`-th on that the nodes stand for, into the block.
+template <class T>
+HWY_INLINE void from_nodes(const ChannelCompression::Matrix<T>& matrix, const Nodes<T>& nodes, int done,
+                           int n, Block<T>& block) {
+  const Tag<T, kBlock> d;
+  const int lanes = static_cast<int>(hn::Lanes(d));
+  for (int c = 0; c < n; c += lanes) {
+    auto re = hn::Zero(d), im = hn::Zero(d);
+    for (int k = 0; k < matrix.nodes; ++k) {
+      const auto weight = hn::LoadU(d, matrix.to_channels.data() + k * matrix.padded + done + c);
+      re = hn::MulAdd(weight, hn::Set(d, nodes.re[k]), re);
+      im = hn::MulAdd(weight, hn::Set(d, nodes.im[k]), im);
+    }
+    hn::Store(re, d, block.re + c);
+    hn::Store(im, d, block.im + c);
+  }
+}
+
 template <class T, class Vis>
 void degrid_target(const FacetPlan& plan, int64_t slab_begin, int64_t slab_end,
                    std::span<const TileStore<T>> stores, const ChunkGeometry& geometry,
@@ -135,6 +153,8 @@ void degrid_target(const FacetPlan& plan, int64_t slab_begin, int64_t slab_end,
   Block<T> block;
   std::memset(&block, 0, sizeof block);  // lanes past the last visibility are turned too
   double spare_freq[kBlock];
+  Nodes<T> nodes;
+  const Segments segments(plan, geometry);
   for (int64_t slab = slab_begin; slab < slab_end; ++slab)
     for (int64_t strip = 0; strip < map.strips; ++strip) {
       const TileStore<T>& store = stores[static_cast<size_t>((slab - slab_begin) * map.strips + strip)];
@@ -151,16 +171,31 @@ void degrid_target(const FacetPlan& plan, int64_t slab_begin, int64_t slab_end,
           const Run run = index.runs[i];
           const double* uvw = geometry.uvw_m.data() + 3 * static_cast<int64_t>(run.row);
           const GridRay ray = grid_ray(plan.facet, uvw[0], uvw[1], uvw[2]);
-          for (int done = 0; done < run.count; done += kBlock) {
-            const int n = std::min(kBlock, run.count - done);
-            const int64_t channel = run.channel + done;
-            const double* freq =
-                sixteen(geometry.freq_hz.data() + channel, n, known_freqs - channel, spare_freq);
-            kernels.place(tables, origin, ray, freq, n, block);
-            kernels.sum(tables, tile, n, block);
-            add_values(block, ray.conjugated, n,
-                       predicted.data() + static_cast<int64_t>(run.row) * channels + channel);
-          }
+          segments(ray, run.channel, run.count, [&](int64_t first_channel, int count, int node_count) {
+            const auto* matrix = node_count > 0 ? &plan.compression->matrix<T>(count, node_count) : nullptr;
+            if (matrix) {
+              node_frequencies(*matrix, geometry.freq_hz.data() + first_channel, spare_freq);
+              kernels.place(tables, origin, ray, spare_freq, node_count, block);
+              kernels.sum(tables, tile, node_count, block);
+              std::memcpy(nodes.re, block.re, sizeof block.re);
+              std::memcpy(nodes.im, block.im, sizeof block.im);
+            }
+            for (int done = 0; done < count; done += kBlock) {
+              const int n = std::min(kBlock, count - done);
+              const int64_t channel = first_channel + done;
+              const double* freq =
+                  sixteen(geometry.freq_hz.data() + channel, n, known_freqs - channel, spare_freq);
+              if (matrix) {
+                turn(ray, freq, n, block);
+                from_nodes(*matrix, nodes, done, n, block);
+              } else {
+                kernels.place(tables, origin, ray, freq, n, block);
+                kernels.sum(tables, tile, n, block);
+              }
+              add_values(block, ray.conjugated, n,
+                         predicted.data() + static_cast<int64_t>(run.row) * channels + channel);
+            }
+          });
         }
       }
     }

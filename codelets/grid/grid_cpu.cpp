@@ -191,6 +191,23 @@ HWY_INLINE void multiply_planes(const Tables<T>& tables, const Block<T>& block, 
 }
 
 /// Adds the runs of one chunk that lie on a tile to it.
+/// Multiplies n visibilities of the block into the nodes that stand for them.
+template <class T>
+HWY_INLINE void add_to_nodes(const T* HWY_RESTRICT to_nodes, const Block<T>& block, int n, Nodes<T>& nodes) {
+  const Tag<T, kBlock> d;
+  const int lanes = static_cast<int>(hn::Lanes(d));
+  for (int k = 0; k < kBlock; k += lanes) {
+    auto re = hn::Load(d, nodes.re + k), im = hn::Load(d, nodes.im + k);
+    for (int j = 0; j < n; ++j) {
+      const auto weight = hn::LoadU(d, to_nodes + j * kBlock + k);
+      re = hn::MulAdd(weight, hn::Set(d, block.re[j]), re);
+      im = hn::MulAdd(weight, hn::Set(d, block.im[j]), im);
+    }
+    hn::Store(re, d, nodes.re + k);
+    hn::Store(im, d, nodes.im + k);
+  }
+}
+
 template <class T, class Vis>
 void add_runs(const FacetPlan& plan, const Tables<T>& tables, const Kernels<T>& kernels,
               const TileOrigin& origin, const GridInput<Vis>& input, int32_t begin, int32_t end, T* tile) {
@@ -203,20 +220,40 @@ void add_runs(const FacetPlan& plan, const Tables<T>& tables, const Kernels<T>& 
   Block<T> block;
   PlaneValues<T> planes;
   double spare_freq[kBlock];
+  Nodes<T> nodes;
+  const Segments segments(plan, geometry);
   for (int32_t i = begin; i < end; ++i) {
     if (i + kAhead < end) prefetch_run(input.index.runs[i + kAhead], geometry, vis, weight, channels);
     const Run run = input.index.runs[i];
     const double* uvw = geometry.uvw_m.data() + 3 * static_cast<int64_t>(run.row);
     const GridRay ray = grid_ray(plan.facet, uvw[0], uvw[1], uvw[2]);
-    for (int done = 0; done < run.count; done += kBlock) {
-      const int n = std::min(kBlock, run.count - done);
-      const int64_t channel = run.channel + done, at = static_cast<int64_t>(run.row) * channels + channel;
-      const double* freq = sixteen(geometry.freq_hz.data() + channel, n, known_freqs - channel, spare_freq);
-      kernels.place(tables, origin, ray, freq, n, block);
-      load_values(vis ? vis + at : nullptr, total - at, weight + at, ray.conjugated, n, block);
-      multiply_planes(tables, block, n, planes);
-      kernels.add(tables, block, planes, n, tile);
-    }
+    segments(ray, run.channel, run.count, [&](int64_t first, int count, int node_count) {
+      const auto* matrix = node_count > 0 ? &plan.compression->matrix<T>(count, node_count) : nullptr;
+      if (matrix) nodes = {};
+      for (int done = 0; done < count; done += kBlock) {
+        const int n = std::min(kBlock, count - done);
+        const int64_t channel = first + done, at = static_cast<int64_t>(run.row) * channels + channel;
+        const double* freq = sixteen(geometry.freq_hz.data() + channel, n, known_freqs - channel, spare_freq);
+        if (matrix)
+          turn(ray, freq, n, block);
+        else
+          kernels.place(tables, origin, ray, freq, n, block);
+        load_values(vis ? vis + at : nullptr, total - at, weight + at, ray.conjugated, n, block);
+        if (matrix) {
+          add_to_nodes(matrix->to_nodes.data() + done * kBlock, block, n, nodes);
+          continue;
+        }
+        multiply_planes(tables, block, n, planes);
+        kernels.add(tables, block, planes, n, tile);
+      }
+      if (!matrix) return;
+      node_frequencies(*matrix, geometry.freq_hz.data() + first, spare_freq);
+      kernels.place(tables, origin, ray, spare_freq, node_count, block);
+      std::memcpy(block.re, nodes.re, sizeof block.re);
+      std::memcpy(block.im, nodes.im, sizeof block.im);
+      multiply_planes(tables, block, node_count, planes);
+      kernels.add(tables, block, planes, node_count, tile);
+    });
   }
 }
 

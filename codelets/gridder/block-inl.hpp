@@ -23,6 +23,7 @@
 
 #include "codelets/gridder/geometry.hpp"
 #include "codelets/gridder/index.hpp"
+#include "codelets/gridder/segments.hpp"
 
 HWY_BEFORE_NAMESPACE();
 namespace fringeflow::gridder {
@@ -205,6 +206,41 @@ HWY_NOINLINE void place(const Tables<T>& tables, const TileOrigin& origin, const
       hn::Store(pv, dt, block.kv[t] + c);
     }
   }
+}
+
+/// Phase factors alone, of n visibilities at freq[0..n), of which 16 can be read.
+template <class T>
+HWY_INLINE void turn(const GridRay& ray, const double* HWY_RESTRICT freq, int n, Block<T>& block) {
+  const Tag<double, kBlock / 2> dd;
+  const auto turns = hn::Set(dd, ray.turns_per_hz);
+  for (int c = 0; c < n; c += static_cast<int>(hn::Lanes(dd))) {
+    const auto phase = hn::Mul(hn::LoadU(dd, freq + c), turns);
+    store_as(dd, hn::Sub(phase, hn::Round(phase)), block.turns + c);
+  }
+  const Tag<T, kBlock> dt;
+  for (int c = 0; c < n; c += static_cast<int>(hn::Lanes(dt))) {
+    hn::Vec<decltype(dt)> cosine, sine;
+    cos_sin_turns(dt, hn::Load(dt, block.turns + c), cosine, sine);
+    hn::Store(cosine, dt, block.cosine + c);
+    hn::Store(sine, dt, block.sine + c);
+  }
+}
+
+/// Values of the nodes that stand for a part of a run's channels.
+template <class T>
+struct Nodes {
+  alignas(64) T re[ChannelCompression::kMaxNodes];
+  alignas(64) T im[ChannelCompression::kMaxNodes];
+};
+static_assert(ChannelCompression::kMaxNodes == kBlock);
+
+/// Frequencies of all 16 nodes of a part from freq[0] to freq[channels - 1]; those past the last repeat it.
+template <class T>
+HWY_INLINE void node_frequencies(const ChannelCompression::Matrix<T>& matrix, const double* freq,
+                                 double* out) {
+  const double first = freq[0], last = freq[matrix.channels - 1];
+  const double middle = 0.5 * (first + last), half = 0.5 * (last - first);
+  for (int k = 0; k < kBlock; ++k) out[k] = middle + half * matrix.position[static_cast<size_t>(k)];
 }
 
 template <class T>

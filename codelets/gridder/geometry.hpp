@@ -25,6 +25,7 @@
 #include <string>
 #include <vector>
 
+#include "codelets/gridder/compression.hpp"
 #include "codelets/resample/resample.hpp"
 #include "io/view.hpp"
 
@@ -133,6 +134,7 @@ struct FacetPlan {
   std::vector<double> correction_x;  ///< [nx] 1 / psi_hat(kx / nu)
   std::vector<double> correction_y;  ///< [ny] 1 / psi_hat(ky / nv)
   ScreenCorrection screen;
+  std::shared_ptr<const ChannelCompression> compression;  ///< null: every channel is gridded
   /// From the facet's pixels to the image's; null where they are the same.
   std::shared_ptr<const resample::Resampling> resampling;
   int64_t image_nx() const { return resampling ? resampling->x.fine : facet.nx; }  ///< extents in the image

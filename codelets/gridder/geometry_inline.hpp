@@ -45,11 +45,15 @@ struct GridRay {
 };
 FF_HD inline GridRay grid_ray(const Facet& facet, double u_m, double v_m, double w_m) {
   // The slopes are those of u, v, w in wavelengths per Hz; w0 is an offset, not a slope.
-  constexpr double kPerSpeed = 1 / kSpeedOfLight_m_s;
-  Facet through_origin = facet;
-  through_origin.w0 = 0;
-  const GridPosition p = grid_position(through_origin, u_m * kPerSpeed, v_m * kPerSpeed, w_m * kPerSpeed);
-  return {p.gu, p.gv, p.gw, -facet.w0 / facet.dw, p.phase_turns, p.conjugated};
+  const bool conjugated = w_m < 0;
+  const double per_speed = (conjugated ? -1 : 1) / kSpeedOfLight_m_s;
+  const double u = u_m * per_speed, v = v_m * per_speed, w = w_m * per_speed;
+  return {(u + facet.shear_u * w) * (facet.cell_x_rad * static_cast<double>(facet.nu)),
+          -(v + facet.shear_v * w) * (facet.cell_y_rad * static_cast<double>(facet.nv)),
+          w / facet.dw,
+          -facet.w0 / facet.dw,
+          (u * facet.l0 + v * facet.m0) + w * (facet.n0_minus_1 + facet.r_centre),
+          conjugated};
 }
 
 /// True when a visibility lies on the grid: |u|, |v| < max_uv_lambda = 1 / (2 cell). Monotonic in frequency.

@@ -19,7 +19,7 @@ struct GridChunk {
 
   ChunkGeometry geometry(void* chunk) const {
     return {layout.uvw_m(chunk), std::span<const double>(*freq_hz), channel_begin, channel_end,
-            max_uv_lambda};
+            max_uv_lambda,       equally_spaced(*freq_hz)};
   }
   double visibilities() const { return static_cast<double>(layout.rows * (channel_end - channel_begin)); }
 };

@@ -2,6 +2,7 @@
 #include "codelets/gridder/index.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <limits>
 #include <vector>
 
@@ -22,6 +23,15 @@ struct SlotRun {
 };
 
 }  // namespace
+
+bool equally_spaced(std::span<const double> freq_hz) {
+  if (freq_hz.size() < 2) return false;
+  const double step = (freq_hz.back() - freq_hz.front()) / static_cast<double>(freq_hz.size() - 1);
+  for (size_t i = 0; i < freq_hz.size(); ++i)
+    if (std::abs(freq_hz[i] - (freq_hz.front() + static_cast<double>(i) * step)) > 1e-6 * std::abs(step))
+      return false;
+  return step != 0;
+}
 
 int64_t index_bytes(const FacetPlan& plan, int64_t run_capacity) {
   return padded_start_bytes(plan) + run_capacity * static_cast<int64_t>(sizeof(Run));

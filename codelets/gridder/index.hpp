@@ -32,8 +32,11 @@ struct ChunkGeometry {
   std::span<const double>
       freq_hz;  ///< [channel] of the channels [channel_begin, channel_end) used, all channels given
   int64_t channel_begin = 0, channel_end = 0;  ///< those that belong to this image
-  double max_uv_lambda = 0;  ///< a visibility with |u| or |v| >= this is left out (1 / (2 cell))
+  double max_uv_lambda = 0;    ///< a visibility with |u| or |v| >= this is left out (1 / (2 cell))
+  bool equal_spacing = false;  ///< of freq_hz: channels may be compressed, see compression.hpp
 };
+/// True where the spacing of frequencies is the same to a part in a million.
+bool equally_spaced(std::span<const double> freq_hz);
 
 /// Builds the index. Visibilities with |u| or |v| >= max_uv_lambda are left out. Runs with weight zero throughout are left out
 /// when weight is given. Counting sort, stable. Throws RunError if a tile is not in the map or the capacity is exceeded.

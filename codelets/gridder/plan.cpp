@@ -18,6 +18,8 @@ namespace {
 constexpr int kMaxFacetsPerSide = 6;
 /// Share of the accuracy that interpolation between pixels may take.
 constexpr double kResamplingShare = 0.02;
+/// Share of the accuracy that compressed channels may take.
+constexpr double kCompressionShare = 0.1;
 /// Samples per wave of the finest fringe, in units of two: fewer mean longer interpolation.
 constexpr double kOversamplings[] = {1.25, 1.5, 2.0};
 
@@ -395,6 +397,8 @@ std::vector<std::shared_ptr<FacetPlan>> plan_facets(const ImageGeometry& image, 
       plan->resampling = std::make_shared<const resample::Resampling>(resample::Resampling{
           axis(c.image_ny, c.ratio_y, c.oversampling), axis(c.image_nx, c.ratio_x, c.oversampling)});
     plan->screen = screen_correction(f);
+    if (options.compress)
+      plan->compression = ChannelCompression::with_error(kCompressionShare * options.accuracy);
     plan->facet = f;
     plan->double_precision = summary.double_precision;
     plan->degree = degree;

@@ -23,6 +23,7 @@ struct PlanOptions {
   double accuracy = 1e-4;   ///< 1e-13..0.1, relative L2 error against the direct sum
   int facets_per_side = 0;  ///< 0: the cost model chooses
   bool divide_by_n = false;
+  bool compress = true;    ///< let nodes stand for channels where that is cheaper
   bool resample = true;    ///< compute facets on larger pixels where that is cheaper
   int strips_target = 32;  ///< most strips of a facet, fewer when it is small; does not change bits
   // For tests and tuning: a given kernel and precision, whatever their error.

@@ -267,6 +267,17 @@ HWY_AFTER_NAMESPACE();
 namespace fringeflow::resample {
 namespace {
 
+/// Modified Bessel function of the first kind, order 0, by its series: all terms are positive.
+double bessel_i0(double x) {
+  const double quarter = 0.25 * x * x;
+  double sum = 1, term = 1;
+  for (int k = 1; term > 1e-17 * sum; ++k) {
+    term *= quarter / (static_cast<double>(k) * k);
+    sum += term;
+  }
+  return sum;
+}
+
 /// Kaiser's design: stop band attenuation in decibels.
 double attenuation(double error) { return -20 * std::log10(error); }
 
@@ -292,7 +303,7 @@ Axis make_axis(int64_t fine, double ratio, double oversampling, double error) {
   std::vector<int32_t> first(static_cast<size_t>(fine)), range(static_cast<size_t>(2 * axis.coarse));
   std::vector<double> weight(static_cast<size_t>(fine * axis.taps));
   const double beta = 0.1102 * (attenuation(error) - 8.7), half = 0.5 * axis.taps;
-  const double norm = 1 / std::cyl_bessel_i(0.0, beta);
+  const double norm = 1 / bessel_i0(beta);
   for (int64_t f = 0; f < fine; ++f) {
     if (ratio == 1) {
       first[static_cast<size_t>(f)] = static_cast<int32_t>(f);
@@ -304,7 +315,7 @@ Axis make_axis(int64_t fine, double ratio, double oversampling, double error) {
     first[static_cast<size_t>(f)] = static_cast<int32_t>(begin);
     for (int j = 0; j < axis.taps; ++j) {
       const double x = at - static_cast<double>(begin + j), t = x / half;
-      const double window = std::abs(t) < 1 ? norm * std::cyl_bessel_i(0.0, beta * std::sqrt(1 - t * t)) : 0;
+      const double window = std::abs(t) < 1 ? norm * bessel_i0(beta * std::sqrt(1 - t * t)) : 0;
       const double sinc = x == 0 ? 1 : std::sin(kPi * x) / (kPi * x);
       weight[static_cast<size_t>(f * axis.taps + j)] = sinc * window;
     }

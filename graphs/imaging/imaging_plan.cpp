@@ -134,8 +134,7 @@ void mark_tiles(ImagingPlan& plan, int strips) {
         const double* at = &view(row, 0);
         if (std::max(std::abs(at[0]), std::abs(at[1])) * lowest / kSpeedOfLight_m_s >= plan.max_uv_lambda)
           continue;
-        target.marker.mark(at, freq);
-        runs += target.marker.run_bound(at, freq);
+        runs += target.marker.mark(at, freq);
       }
       part.run_capacity[target.facet] = runs;
     }

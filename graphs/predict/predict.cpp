@@ -143,8 +143,7 @@ void predict_image(runtime::Runtime& runtime, const PredictJob& job, const std::
     auto& runs = capacity[{&target, i}];
     runs.resize(facets.size());
     for (size_t f = 0; f < facets.size(); ++f) {
-      markers[f].mark(at, freq);
-      runs[f] += markers[f].run_bound(at, freq);
+      runs[f] += markers[f].mark(at, freq);
     }
   });
   for (size_t f = 0; f < facets.size(); ++f)

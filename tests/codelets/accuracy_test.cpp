@@ -17,6 +17,8 @@ struct Field {
   double w_lambda;
   int facets;
   bool divide_by_n = false;
+  int64_t rows = 60, channels = 5;  ///< many channels: they are compressed
+  double max_uv_share = 0.98;       ///< small: facets are computed on larger pixels
 };
 
 void PrintTo(const Field& f, std::ostream* out) { *out << f.name; }
@@ -25,9 +27,12 @@ using Complex = std::complex<double>;
 using TestData = Data<Complex>;
 
 TestData make_data(const Field& f) {
-  return {
-      {f.nx, f.ny, f.width_rad / static_cast<double>(f.nx)},
-      {.rows = 60, .channels = 5, .w_lambda = f.w_lambda, .seed = static_cast<unsigned>(f.nx + f.facets)}};
+  return {{f.nx, f.ny, f.width_rad / static_cast<double>(f.nx)},
+          {.rows = f.rows,
+           .channels = f.channels,
+           .max_uv_share = f.max_uv_share,
+           .w_lambda = f.w_lambda,
+           .seed = static_cast<unsigned>(f.nx + f.facets)}};
 }
 
 bool on_grid_at(const TestData& data, int64_t row, int64_t channel) {
@@ -187,7 +192,12 @@ INSTANTIATE_TEST_SUITE_P(
                     Field{"wide", 96, 96, 0.9, 60, 1, true}, Field{"wide_facets", 128, 96, 0.9, 100, 2, true},
                     Field{"hemisphere", 96, 96, 1.4, 40, 1}, Field{"hemisphere_facets", 96, 96, 1.4, 60, 3},
                     Field{"narrow_image", 256, 16, 0.2, 500, 1}, Field{"minute_image", 16, 16, 0.01, 500, 1},
-                    Field{"odd_facets", 250, 154, 0.1, 1000, 4}),
+                    Field{"odd_facets", 250, 154, 0.1, 1000, 4},
+                    Field{"oversampled", 160, 160, 0.02, 2000, 1, false, 60, 5, 0.3},
+                    Field{"oversampled_facets", 160, 128, 0.1, 200, 2, false, 60, 5, 0.4},
+                    Field{"channels", 64, 64, 0.02, 2e3, 1, false, 25, 67},
+                    Field{"channels_of_many_slabs", 64, 64, 0.3, 1e3, 1, false, 25, 67},
+                    Field{"channels_facets", 96, 64, 0.3, 1e3, 2, false, 15, 67, 0.4}),
     [](const auto& tested) { return std::string(tested.param.name); });
 
 TEST(AccuracyHorizon, PixelsBelowTheHorizonAreBlank) {

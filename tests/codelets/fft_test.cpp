@@ -60,6 +60,7 @@ struct SmallFacet {
     facet.r_centre = (low + high) / 2;
     facet.r_half = (high - low) / 2;
     facet.dw = 0.3 / facet.r_half;
+    plan.screen = gridder::screen_correction(facet);
     facet.w0 = 61.7 * facet.dw;
     gridder::TileMap& map = plan.tiles;
     map.slabs = facet.slabs();

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 
 #include "codelets/deconvolve/deconvolve.hpp"
 
@@ -65,6 +66,26 @@ Decision decide(const LoopOptions& options, LoopState& state, const Robust& robu
   ++state.cycle;
   return {true, state.masked != 0, state.is_final != 0, state.threshold,
           options.max_iterations - state.iterations};
+}
+
+std::vector<int64_t> share_iterations(int64_t budget, std::span<const ComponentHeader> headers) {
+  int64_t taken = 0;
+  for (const ComponentHeader& header : headers) taken += header.iterations;
+  if (taken <= budget) return std::vector<int64_t>(headers.size(), -1);
+  // No loop takes more than the budget, at most 1e9: products fit.
+  std::vector<int64_t> shares, remainders;
+  int64_t left = budget;
+  for (const ComponentHeader& header : headers) {
+    shares.push_back(header.iterations * budget / taken);
+    remainders.push_back(header.iterations * budget % taken);
+    left -= shares.back();
+  }
+  std::vector<size_t> order(headers.size());
+  std::iota(order.begin(), order.end(), size_t{0});
+  std::stable_sort(order.begin(), order.end(),
+                   [&](size_t a, size_t b) { return remainders[a] > remainders[b]; });
+  for (size_t i = 0; i < static_cast<size_t>(left); ++i) ++shares[order[i]];
+  return shares;
 }
 
 void absorb(const LoopOptions& options, LoopState& state, std::span<const ComponentHeader> headers) {

@@ -226,6 +226,10 @@ struct Decision {
 /// Looks at the residual's statistics, updates the state, says what the minor loops of this cycle do. Pure
 /// apart from state.
 Decision decide(const LoopOptions& options, LoopState& state, const Robust& robust, const Peak& peak);
+/// Every minor loop of a cycle may take what is left, `budget`; when together they took more, each gets its
+/// share of it in proportion to what it took, by largest remainders (of equals the first), and runs again.
+/// @param headers one per sub-image @return [sub-image] iterations; -1 for all: the lists stand as they are
+std::vector<int64_t> share_iterations(int64_t budget, std::span<const ComponentHeader> headers);
 /// Takes note of what the minor loops did. @param headers one per sub-image
 void absorb(const LoopOptions& options, LoopState& state, std::span<const ComponentHeader> headers);
 

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <numeric>
 #include <random>
 #include <vector>
 
@@ -192,6 +193,28 @@ TEST(Decide, RaisedThresholdsNeedAnotherCycle) {
   absorb(options, state, headers);
   EXPECT_FALSE(state.finished);
   EXPECT_TRUE(decide(options, state, {0, 0.01, 100}, {0.5f, 0, 0, 0, 0}).clean);
+}
+
+TEST(Decide, SubImagesShareWhatIsLeft) {
+  const auto shares = [](int64_t budget, const std::vector<int64_t>& taken) {
+    std::vector<ComponentHeader> headers(taken.size());
+    for (size_t i = 0; i < taken.size(); ++i) headers[i].iterations = taken[i];
+    return share_iterations(budget, headers);
+  };
+  using Shares = std::vector<int64_t>;
+  EXPECT_EQ(shares(100, {60, 40, 0}), (Shares{-1, -1, -1}));  // they fit: nothing runs again
+  EXPECT_EQ(shares(100, {100, 100, 0}), (Shares{50, 50, 0}));
+  EXPECT_EQ(shares(100, {100, 100, 100}), (Shares{34, 33, 33}));  // of equal remainders the first
+  EXPECT_EQ(shares(10, {1, 4, 7}), (Shares{1, 3, 6}));            // 0.83, 3.33, 5.83
+  EXPECT_EQ(shares(1, {1, 1}), (Shares{1, 0}));
+  EXPECT_EQ(shares(1000000000, {1000000000, 1000000000, 999999999}),
+            (Shares{333333334, 333333333, 333333333}));
+  for (int64_t budget = 1; budget < 300; budget += 7) {
+    const Shares taken{budget, budget / 2, 1, budget / 3, budget};
+    const auto some = shares(budget, taken);
+    EXPECT_EQ(std::accumulate(some.begin(), some.end(), int64_t{0}), budget);
+    for (size_t i = 0; i < taken.size(); ++i) EXPECT_LE(some[i], taken[i]);
+  }
 }
 
 }  // namespace

@@ -240,7 +240,16 @@ void run_imaging(const ImagingJob& job) {
       const auto& state = runtime.host(id).as<const deconvolve::LoopBlock>()->state;
       spdlog::info("clean         {} components in {} major cycles, down to {:.4g} Jy/beam: {}",
                    state.iterations, state.cycle, state.threshold, deconvolve::reason_text(state.reason));
+      if (state.halvings > 0)
+        spdlog::warn(
+            "cleaning made peaks grow: the PSF's sidelobes do not end where the image does. It went on with "
+            "a "
+            "major gain of {:.2g} instead of {:g}. Check the residual; a mask around the source, weighting: "
+            "uniform, "
+            "a smaller gain or more major_cycles help",
+            std::ldexp(plan.loop.major_gain, -state.halvings), plan.loop.major_gain);
       metrics["clean"].push_back({{"iterations", state.iterations},
+                                  {"major_gain", std::ldexp(plan.loop.major_gain, -state.halvings)},
                                   {"major_cycles", state.cycle},
                                   {"threshold_jy", state.threshold},
                                   {"reason", deconvolve::reason_text(state.reason)}});

@@ -195,6 +195,47 @@ TEST(Decide, RaisedThresholdsNeedAnotherCycle) {
   EXPECT_TRUE(decide(options, state, {0, 0.01, 100}, {0.5f, 0, 0, 0, 0}).clean);
 }
 
+TEST(Decide, SmallerStepsWhenACycleMakesThingsWorse) {
+  LoopOptions options;
+  options.max_iterations = 1000;
+  options.threshold_jy = 0.01;
+  options.major_gain = 0.8;
+  LoopState state;
+  const Robust robust{0, 0.01, 100};
+  EXPECT_NEAR(decide(options, state, robust, {1, 0, 0, 0, 0}).threshold, 0.2, 1e-6);
+  // A minor loop that only diverged has changed nothing: the cycle does not count.
+  ComponentHeader header;
+  header.flags = kDiverged;
+  absorb(options, state, {&header, 1});
+  EXPECT_EQ(state.cycle, 0);
+  EXPECT_NEAR(decide(options, state, robust, {1, 0, 0, 0, 0}).threshold, 0.6, 1e-6);
+  // The exact residual's peak grew; within a few percent it is the PSF's business.
+  header.flags = kReached;
+  header.count = header.iterations = 1;
+  absorb(options, state, {&header, 1});
+  EXPECT_NEAR(decide(options, state, robust, {1.04f, 0, 0, 0, 0}).threshold, 1.04 * 0.6, 1e-6);
+  absorb(options, state, {&header, 1});
+  EXPECT_NEAR(decide(options, state, robust, {1.2f, 0, 0, 0, 0}).threshold, 1.2 * 0.8, 1e-6);
+  EXPECT_EQ(state.halvings, 2);
+  // The minor loops think that they have reached the end, the residual says otherwise.
+  state.is_final = 1;
+  state.threshold = 0.01;
+  absorb(options, state, {&header, 1});
+  EXPECT_TRUE(state.finished);
+  EXPECT_TRUE(decide(options, state, robust, {0.03f, 0, 0, 0, 0}).clean);
+  EXPECT_FALSE(state.finished);
+  EXPECT_EQ(state.halvings, 3);
+  // In the end it gives up.
+  header = {};
+  header.flags = kDiverged;
+  while (!state.done) {
+    absorb(options, state, {&header, 1});
+    decide(options, state, robust, {0.03f, 0, 0, 0, 0});
+  }
+  EXPECT_EQ(state.reason, Reason::diverged);
+  EXPECT_EQ(state.halvings, kMostHalvings);
+}
+
 TEST(Decide, SubImagesShareWhatIsLeft) {
   const auto shares = [](int64_t budget, const std::vector<int64_t>& taken) {
     std::vector<ComponentHeader> headers(taken.size());

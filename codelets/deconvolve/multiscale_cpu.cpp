@@ -14,6 +14,13 @@ struct ScalePeak {
   float value = 0;  ///< of the convolved image, not weighted; 0: nothing there
 };
 
+/// Bytes of all channels' PSFs convolved with the largest kernel, for a region of h x w.
+int64_t convolved_psf_bytes(const MinorOptions& options, int64_t h, int64_t w, int64_t reach_y,
+                            int64_t reach_x, int64_t channels) {
+  const int64_t more = kernel_radius(options, options.scales - 1);
+  return 4 * channels * (2 * std::min(reach_y + more, h - 1) + 1) * (2 * std::min(reach_x + more, w - 1) + 1);
+}
+
 /// Largest |value| (or value) where bit `scale` of allowed is set; 0 if there is none above it.
 FF_CLONES float row_peak(const float* __restrict values, const uint16_t* __restrict allowed, int scale,
                          int64_t n, bool negative) {
@@ -56,8 +63,8 @@ class Multiscale {
         peaks_(static_cast<size_t>(options.scales)),
         usable_(static_cast<size_t>(options.scales), true),
         slots_(static_cast<size_t>(options.scales)),
-        psf_bytes_((2 * reach_y_ + 1) * (2 * reach_x_ + 1) *
-                   static_cast<int64_t>(sizeof(float) * input.psf.size())),
+        psf_bytes_(
+            convolved_psf_bytes(options, h_, w_, reach_y_, reach_x_, static_cast<int64_t>(input.psf.size()))),
         psf_stores_{std::vector<std::vector<float>>(static_cast<size_t>(options.scales)),
                     std::vector<std::vector<float>>(static_cast<size_t>(options.scales))} {
     for (const Image& psf : input.psf) {
@@ -184,8 +191,11 @@ class Multiscale {
 
   /// The PSFs convolved with the kernel once or twice, centre at extent / 2; kept if there is room.
   std::vector<Image> convolved_psf(int scale, int times) {
-    const int64_t ny = 2 * reach_y_ + 1, nx = 2 * reach_x_ + 1;
+    // Subtraction is linear: it takes all that the kernel reaches, as the transforms do.
     const Fft2& fft = wide_.fft();
+    const int64_t more = times == 1 ? kernel_radius(options_, scale) : 0;
+    const int64_t ny = 2 * std::min({reach_y_ + more, h_ - 1, (fft.ny() - 1) / 2}) + 1,
+                  nx = 2 * std::min({reach_x_ + more, w_ - 1, (fft.nx() - 1) / 2}) + 1;
     auto& stores = psf_stores_[static_cast<size_t>(times - 1)];
     auto& store = stores[static_cast<size_t>(scale)];
     if (store.empty()) {
@@ -303,7 +313,7 @@ class Multiscale {
   std::vector<ScalePeak> peaks_;       ///< [scale]
   std::vector<bool> usable_;           ///< [scale]; false once cleaning it made things worse
   std::vector<std::vector<int32_t>> slots_;
-  int64_t psf_bytes_;  ///< of one entry of psf_stores_
+  int64_t psf_bytes_;  ///< of one entry of psf_stores_, at most
   /// [once, twice][scale][channel][2 reach + 1][2 reach + 1]
   std::array<std::vector<std::vector<float>>, 2> psf_stores_;
 };
@@ -323,8 +333,8 @@ int64_t minor_workspace_bytes(const MinorOptions& options, int64_t ny, int64_t n
   const int64_t list = sub_minor_bytes(r.ny, r.nx, channels);
   if (options.algorithm != Algorithm::multiscale) return work + std::max(list, 3 * plane);
   const int64_t narrow = fft_plane_bytes(r.ny, r.nx);
-  const int64_t stored =
-      4 * channels * (2 * std::min(r.ny - 1, ny / 2) + 1) * (2 * std::min(r.nx - 1, nx / 2) + 1);
+  const int64_t stored = convolved_psf_bytes(options, r.ny, r.nx, std::min(r.ny - 1, ny / 2),
+                                             std::min(r.nx - 1, nx / 2), channels);
   return work + list + pixels * 4 * (channels + 1) + (2 + channels) * plane + 3 * narrow +
          options.scales * (plane + narrow) / 2 +
          std::max(stored, std::min(kCacheBytes, 2 * stored * options.scales));

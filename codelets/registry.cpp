@@ -48,6 +48,8 @@ std::vector<const runtime::CodeletDef*> all_codelets() {
           &deconvolve::statistics_codelet(),
           &deconvolve::decide_codelet(),
           &deconvolve::minor_codelet(),
+          &deconvolve::share_iterations_codelet(),
+          &deconvolve::minor_again_codelet(),
           &deconvolve::apply_components_codelet(),
           &fft::uncorrect_codelet(),
           &fft::columns_to_grid_codelet(),

@@ -219,7 +219,7 @@ StageSchema image_stage() {
            .doc = "facets per side; 0 leaves the choice to the planner",
            .fallback = "0",
            .min = 0,
-           .max = 64},
+           .max = 6},
           {.key = "divide_by_n",
            .kind = Kind::boolean,
            .doc = "divide the image by n = sqrt(1-l^2-m^2)",

@@ -58,6 +58,11 @@ std::string in_quotes(const std::string& path);
 /// Opens the table without mapping it into memory (memory stays bounded). `what` names it in errors.
 casacore::Table open_table(const std::string& path, const std::string& what, bool update = false);
 
+/// Opens the set and its subtables in a child process first, once per set and process. Throws RunError if that
+/// crashes or does not end, as casacore may on damaged files; otherwise what opening throws. Takes a few
+/// milliseconds. To be called before there are threads that a fork would miss.
+void check_survivable(const std::string& set_path);
+
 /// Files of a table whose header says that they ought to be longer: casacore would deliver zeros for what is
 /// missing. Throws RunError.
 void check_file_sizes(const std::string& table_path, const std::string& set_path);

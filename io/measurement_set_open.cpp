@@ -175,6 +175,7 @@ Table open_measurement_set(const std::string& path, bool update) {
         (fs::is_directory(path, ignored) ? "the folder has no table.dat" : "a MeasurementSet is a folder"));
   }
   check_file_sizes(path, path);
+  check_survivable(path);
   const Table table = open_table(path, in_quotes(path), update);
   for (const char* column :
        {"ANTENNA1", "ANTENNA2", "DATA_DESC_ID", "FIELD_ID", "FLAG", "TIME", "UVW", "WEIGHT"}) {

@@ -1,10 +1,15 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "io/run_directory.hpp"
 
+#include <H5public.h>
+#include <casacore/casa/version.h>
+#include <fftw3.h>
+#include <fitsio.h>
 #include <fmt/format.h>
 #include <sched.h>
 #include <sys/utsname.h>
 #include <unistd.h>
+#include <wcs.h>
 
 #include <algorithm>
 #include <filesystem>
@@ -87,6 +92,20 @@ nlohmann::json machine_info() {
           {"host", system.nodename}};
 }
 
+nlohmann::json library_versions() {
+  float cfitsio = 0;
+  fits_get_version(&cfitsio);
+  int wcs[3] = {};
+  wcslib_version(wcs);
+  unsigned hdf5[3] = {};
+  H5get_libversion(&hdf5[0], &hdf5[1], &hdf5[2]);
+  return {{"casacore", casacore::getVersion()},
+          {"cfitsio", fmt::format("{:.4g}", cfitsio)},
+          {"wcslib", fmt::format("{}.{}.{}", wcs[0], wcs[1], wcs[2])},
+          {"hdf5", fmt::format("{}.{}.{}", hdf5[0], hdf5[1], hdf5[2])},
+          {"fftw", std::string(fftwf_version)}};
+}
+
 RunDirectory::RunDirectory(const std::string& prefix) : path_(prefix + "-run") {
   std::error_code error;
   fs::create_directories(path_, error);
@@ -119,7 +138,8 @@ nlohmann::json RunDirectory::metrics() const {
 
 void RunDirectory::write_metrics() const { write_json("metrics.json", metrics()); }
 
-void RunDirectory::write_environment(const nlohmann::json& versions) const {
+void RunDirectory::write_environment(nlohmann::json versions) const {
+  versions.update(library_versions());
   write_json("machine.json", machine_info());
   write_json("versions.json", versions);
 }

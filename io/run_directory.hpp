@@ -13,6 +13,9 @@ namespace fringeflow::io {
 /// (bytes; null: none), kernel and host name.
 nlohmann::json machine_info();
 
+/// Versions of the libraries in use: casacore, cfitsio, wcslib, hdf5, fftw.
+nlohmann::json library_versions();
+
 /// The memory that this process may use: the smaller of the machine's and the limits of its control groups,
 /// bytes.
 int64_t memory_limit_bytes();
@@ -36,9 +39,9 @@ class RunDirectory {
   nlohmann::json metrics() const;
   void write_metrics() const;
 
-  /// Writes machine.json and versions.json; `versions` maps names (fringeflow, starpu, casacore, …) to
-  /// versions.
-  void write_environment(const nlohmann::json& versions) const;
+  /// Writes machine.json and versions.json; `versions` maps names (fringeflow, starpu, …) to versions, the
+  /// libraries of library_versions() are added.
+  void write_environment(nlohmann::json versions) const;
 
  private:
   std::string path_;

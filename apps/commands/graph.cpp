@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "apps/commands.hpp"
 #include "apps/engine.hpp"
+#include "io/error.hpp"
 
 namespace fringeflow::apps {
 
@@ -15,11 +16,17 @@ void add_graph(CLI::App& app, Context& context) {
                       print(graphs::logical_graph(source->build(false), *format));
                       return 0;
                     }
+                    bool drawn = false;
                     for (const graphs::Job& job : graphs::lower(source->build(), context.command_line)) {
                       if (const auto* imaging = std::get_if<ImagingJob>(&job)) {
                         print(graph_imaging(*imaging, *format, *level));
+                        drawn = true;
                       }
                     }
+                    if (!drawn)
+                      throw UserError(
+                          "graph: only imaging has a graph of tasks to draw (simulate, predict and calibrate "
+                          "work through their chunks one after the other); --level stage draws the stages");
                     return 0;
                   });
   source->add(*command, WorkflowSource::Accept::both);

@@ -13,9 +13,12 @@ constexpr float kDeep = 6.0f;    ///< a last threshold this many times below the
 constexpr int kDeepPasses = 8;   ///< at most so many
 constexpr int64_t kMargin = 64;  ///< pixels around a sub-image that are cleaned with it and then dropped
 
-/// Seconds of a direct subtraction of n components and of one by transforms, in arbitrary but fixed units.
-bool direct_is_cheaper(int64_t components, int64_t pixels, int64_t padded) {
-  return components * pixels < 3 * 40 * padded;
+/// to -= flux x from, where that is finite.
+FF_CLONES void subtract_row(float* __restrict to, const float* __restrict from, float flux, int64_t n) {
+  for (int64_t x = 0; x < n; ++x) {
+    const float change = flux * from[x];
+    to[x] -= std::fabs(change) <= std::numeric_limits<float>::max() ? change : 0.0f;
+  }
 }
 
 /// residual -= PSF convolved with the entries.
@@ -28,20 +31,7 @@ void subtract_components(Work& work, std::span<const Image> psf, const SubMinorR
   const int64_t reach_y = std::min(h - 1, ny / 2), reach_x = std::min(w - 1, nx / 2);
   const int64_t py = good_fft_size(h + reach_y), px = good_fft_size(w + reach_x);
   if (direct_is_cheaper(static_cast<int64_t>(result.entries.size()), h * w, py * px)) {
-    for (size_t i = 0; i < result.entries.size(); ++i) {
-      const auto [cy, cx, counted] = result.entries[i];
-      for (size_t c = 0; c < channels; ++c) {
-        const float flux = result.flux[i * channels + c];
-        for (int64_t y = std::max<int64_t>(0, cy - ny / 2); y < std::min(h, cy - ny / 2 + ny); ++y) {
-          const float* from = &psf[c](y - cy + ny / 2, 0) - (cx - nx / 2);
-          float* to = work.residual[c].data() + y * w;
-          for (int64_t x = std::max<int64_t>(0, cx - nx / 2); x < std::min(w, cx - nx / 2 + nx); ++x) {
-            const float change = flux * from[x];
-            to[x] -= std::isfinite(change) ? change : 0.0f;
-          }
-        }
-      }
-    }
+    subtract_directly(work, psf, result);
   } else {
     const Fft2 fft(py, px);
     const Plane plane = fft.plane();
@@ -81,6 +71,27 @@ float allowed_peak(const MinorOptions& options, const Work& work, const Rect& re
 }
 
 }  // namespace
+
+bool direct_is_cheaper(int64_t components, int64_t pixels, int64_t padded) {
+  return components * pixels < 3 * 40 * padded;
+}
+
+void subtract_directly(Work& work, std::span<const Image> psf, const SubMinorResult& result) {
+  const int64_t h = work.region.ny, w = work.region.nx, ny = psf[0].extent(0), nx = psf[0].extent(1);
+  const auto channels = static_cast<size_t>(work.channels);
+  for (size_t c = 0; c < channels; ++c)
+    for (int64_t y = 0; y < h; ++y) {
+      float* to = work.residual[c].data() + y * w;
+      for (size_t i = 0; i < result.entries.size(); ++i) {
+        const int64_t j = y - result.entries[i].y + ny / 2, left = result.entries[i].x - nx / 2;
+        if (j < 0 || j >= ny) continue;
+        const float flux = result.flux[i * channels + c];
+        const float* from = &psf[c](j, 0);
+        const int64_t begin = std::max<int64_t>(0, left), end = std::min(w, left + nx);
+        subtract_row(to + begin, from + (begin - left), flux, end - begin);
+      }
+    }
+}
 
 int64_t region_margin(const MinorOptions& options) {
   return options.algorithm == Algorithm::multiscale ? kMargin + 2 * kernel_radius(options, options.scales - 1)

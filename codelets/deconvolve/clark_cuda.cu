@@ -24,21 +24,22 @@ using cuda::Scratch;
 
 constexpr int kBlocksPerProcessor = 2;  ///< of the cooperative kernel
 
-__global__ void start_kernel(const MinorJob job, const LoopBlock* block) {
+__global__ void start_kernel(const MinorJob job, const LoopBlock* block, const int64_t* share) {
   MinorState state{};
   const Decision& decision = block->decision;
   bool any = false;
   for (int c = 0; c < job.set.channels; ++c) any = any || job.set.weights[c] > 0;
-  if (decision.clean) {
+  state.keep = share != nullptr && *share < 0;
+  if (decision.clean && state.keep == 0) {
     const float wanted = static_cast<float>(decision.threshold),
                 fake = 1.5f * block->far_sidelobe * block->peak.value;
     state.threshold = fmaxf(wanted, fake);
     if (fake > wanted) state.flags |= kRaised;
     state.list_threshold = job.hogbom ? -3.402823466e38f : kListFraction * state.threshold;
-    state.max_iterations = decision.max_iterations;
+    state.max_iterations = share != nullptr ? *share : decision.max_iterations;
     state.masked = decision.masked;
     state.is_final = decision.is_final;
-    state.active = any && decision.max_iterations > 0;
+    state.active = any && state.max_iterations > 0;
     if (!any) state.flags |= kReached;
   }
   *job.state = state;
@@ -228,7 +229,8 @@ int64_t cooperative_blocks(int64_t pixels) {
 }  // namespace
 
 void minor_cuda(cuda::Stream stream, const CleanArgs& args, const CleanLimits& limits,
-                const CleanImages& images, const LoopBlock* block, void* list, int64_t bytes) {
+                const CleanImages& images, const LoopBlock* block, const int64_t* share, void* list,
+                int64_t bytes) {
   cuda::Worker& worker = cuda::Worker::of(stream);
   const StagedImages staged = stage_images(worker, args, images);
   MinorJob job{};
@@ -269,7 +271,7 @@ void minor_cuda(cuda::Stream stream, const CleanArgs& args, const CleanLimits& l
     gate_kernel<<<1, kReduceThreads, 0, stream>>>(job, parts, first);
     cuda::check_launch("minor: gate");
   };
-  start_kernel<<<1, 1, 0, stream>>>(job, block);
+  start_kernel<<<1, 1, 0, stream>>>(job, block, share);
   cuda::check_launch("minor: start");
   cuda::launch_elements(stream, pixels, CopyPixel{job}, "minor: copy");
   find_left_peak(true);

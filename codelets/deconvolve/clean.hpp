@@ -3,6 +3,8 @@
 /// @file
 /// The codelets of one major cycle of CLEAN: find_peak and statistics look at the residual, decide sets this
 /// cycle's threshold, minor makes component lists per sub-image, apply_components adds them to the model.
+/// With several sub-images share_iterations and minor_again see to it that the lists together do not take more
+/// iterations than are left; in all cycles but the last minor_again has nothing to do.
 #include <memory>
 #include <mutex>
 #include <vector>
@@ -43,8 +45,11 @@ class ComponentLog {
 ///   statistics        robust (write), sums (read), residuals (read)
 ///   decide            loop block (read-write), robust (read), peaks (read)
 ///   minor             list (write), loop block (read), sums (read), [scale mask (read)], residuals (read),
-///   PSFs (read) apply_components  loop block (read-write), [scale mask (read-write)], models (read-write),
-///   lists (read) far_sidelobe      loop block (write), PSF (read)
+///                     PSFs (read)
+///   share_iterations  shares int64 [sub-image] (write), loop block (read), lists (read)
+///   minor_again       as minor, but list (read-write), and shares (read) at the end
+///   apply_components  loop block (read-write), [scale mask (read-write)], models (read-write), lists (read)
+///   far_sidelobe      loop block (write), PSF (read)
 struct CleanArgs {
   MinorOptions minor;
   LoopOptions loop;
@@ -53,6 +58,7 @@ struct CleanArgs {
   std::shared_ptr<const std::vector<uint8_t>> mask;  ///< the user's, [ny][nx]; null: none
   bool auto_mask = false;                            ///< there is a scale mask
   Rect rect;                                         ///< sub-image
+  int64_t sub_image = 0;                             ///< its number
   bool several_sub_images = false;
   std::shared_ptr<ComponentLog> log;
   int channels() const { return static_cast<int>(sum_index.size()); }
@@ -61,6 +67,8 @@ const runtime::CodeletDef& find_peak_codelet();
 const runtime::CodeletDef& statistics_codelet();
 const runtime::CodeletDef& decide_codelet();
 const runtime::CodeletDef& minor_codelet();
+const runtime::CodeletDef& share_iterations_codelet();
+const runtime::CodeletDef& minor_again_codelet();
 const runtime::CodeletDef& apply_components_codelet();
 const runtime::CodeletDef& far_sidelobe_codelet();
 

@@ -57,12 +57,10 @@ void decide_body(const BodyContext& context) {
   block.decision = decide(args.loop, block.state, *context[1].as<const Robust>(), peak);
 }
 
-void minor_body(const BodyContext& context) {
+void make_list(const BodyContext& context, int64_t max_iterations) {
   const auto& args = context.arguments<CleanArgs>();
   const auto& block = *context[1].as<const LoopBlock>();
   const ComponentList out(context[0].data, context[0].bytes, args.channels());
-  out.clear();
-  if (!block.decision.clean) return;
   const auto weights = channel_weights(args, context, 2);
   const size_t first = args.auto_mask ? 4 : 3;
   const auto residual = images(args, context, first),
@@ -77,10 +75,36 @@ void minor_body(const BodyContext& context) {
   input.is_final = block.decision.is_final;
   input.rect = args.rect;
   input.threshold = static_cast<float>(block.decision.threshold);
-  input.max_iterations = block.decision.max_iterations;
+  input.max_iterations = max_iterations;
   input.global_peak = block.peak.value;
   input.far_sidelobe = args.several_sub_images ? block.far_sidelobe : 0;
   minor_cycle(args.minor, input, out);
+}
+
+void minor_body(const BodyContext& context) {
+  const auto& decision = context[1].as<const LoopBlock>()->decision;
+  if (decision.clean)
+    make_list(context, decision.max_iterations);
+  else
+    ComponentList(context[0].data, context[0].bytes, context.arguments<CleanArgs>().channels()).clear();
+}
+
+/// Buffer of the shares: the last one.
+const int64_t* share_of(const BodyContext& context) {
+  return context[context.size() - 1].as<const int64_t>() + context.arguments<CleanArgs>().sub_image;
+}
+
+void minor_again_body(const BodyContext& context) {
+  if (const int64_t share = *share_of(context); share >= 0) make_list(context, share);
+}
+
+void share_iterations_body(const BodyContext& context) {
+  const auto& args = context.arguments<CleanArgs>();
+  std::vector<ComponentHeader> headers;
+  for (size_t i = 2; i < context.size(); ++i)
+    headers.push_back(ComponentList(context[i].data, context[i].bytes, args.channels()).header());
+  const auto shares = share_iterations(context[1].as<const LoopBlock>()->decision.max_iterations, headers);
+  std::copy(shares.begin(), shares.end(), context[0].as<int64_t>());
 }
 
 void apply_components_body(const BodyContext& context) {
@@ -149,13 +173,28 @@ void statistics_cuda_body(const BodyContext& context) {
   statistics_cuda(cuda::stream_of(context.cuda_stream()), args, images, context[0].as<Robust>());
 }
 
+void minor_on_device(const BodyContext& context, const int64_t* share) {
+  const auto& args = context.arguments<CleanArgs>();
+  minor_cuda(cuda::stream_of(context.cuda_stream()), args, clean_limits(args),
+             images_on_device(args, context, 2, args.auto_mask ? 4 : 3, true),
+             context[1].as<const LoopBlock>(), share, context[0].data, context[0].bytes);
+}
 void minor_cuda_body(const BodyContext& context) {
   cuda::throw_posted_error();
   const auto& args = context.arguments<CleanArgs>();
   if (args.minor.algorithm == Algorithm::multiscale) return cuda::run_on_host(context, args, 1, minor_body);
-  minor_cuda(cuda::stream_of(context.cuda_stream()), args, clean_limits(args),
-             images_on_device(args, context, 2, args.auto_mask ? 4 : 3, true),
-             context[1].as<const LoopBlock>(), context[0].data, context[0].bytes);
+  minor_on_device(context, nullptr);
+}
+void minor_again_cuda_body(const BodyContext& context) {
+  cuda::throw_posted_error();
+  const auto& args = context.arguments<CleanArgs>();
+  if (args.minor.algorithm != Algorithm::multiscale) return minor_on_device(context, share_of(context));
+  // Whether there is anything to do, before all the images are copied.
+  int64_t share = 0;
+  const auto stream = cuda::stream_of(context.cuda_stream());
+  cuda::copy_to_host(stream, share_of(context), &share, sizeof share);
+  cuda::synchronise(stream);
+  if (share >= 0) cuda::run_on_host(context, args, 1, minor_again_body);
 }
 #endif
 
@@ -203,6 +242,18 @@ const runtime::CodeletDef& decide_codelet() {
 const runtime::CodeletDef& minor_codelet() {
   static const auto def = define("minor", "Minor loop of CLEAN on one sub-image", 0x756bb1, minor_body,
                                  pixels_work, 2e7, FF_CUDA(minor_cuda_body));
+  return def;
+}
+const runtime::CodeletDef& share_iterations_codelet() {
+  static const auto def = define("share_iterations", "What each sub-image may take of the last iterations",
+                                 0x54278f, share_iterations_body, nullptr, 1e5);
+  return def;
+}
+const runtime::CodeletDef& minor_again_codelet() {
+  // Nearly always nothing is to be done.
+  static const auto def =
+      define("minor_again", "Minor loop of CLEAN again, with the sub-image's share of iterations", 0x756bb1,
+             minor_again_body, pixels_work, 1e11, FF_CUDA(minor_again_cuda_body));
   return def;
 }
 const runtime::CodeletDef& apply_components_codelet() {

@@ -80,7 +80,9 @@ void find_peak_cuda(cuda::Stream stream, const CleanArgs& args, const CleanLimit
 void statistics_cuda(cuda::Stream stream, const CleanArgs& args, const CleanImages& images, Robust* robust);
 
 /// minor_cycle for hogbom and clark. @param list buffer of a ComponentList of `bytes`
+/// @param share null: the block's iterations; else so many instead, or, if negative, the list stays as it is
 void minor_cuda(cuda::Stream stream, const CleanArgs& args, const CleanLimits& limits,
-                const CleanImages& images, const LoopBlock* block, void* list, int64_t bytes);
+                const CleanImages& images, const LoopBlock* block, const int64_t* share, void* list,
+                int64_t bytes);
 
 }  // namespace fringeflow::deconvolve

@@ -200,6 +200,7 @@ struct LoopOptions {
   int32_t extra_major = 2;  ///< that may follow the switch to the auto-mask, where max_major would end it
 };
 
+inline constexpr int32_t kMostHalvings = 6;
 enum class Reason : int32_t { none, threshold, iterations, majors, diverged, nothing, stalled };
 const char* reason_text(Reason reason);
 
@@ -212,7 +213,7 @@ struct LoopState {
   int32_t mask_cycle = 0;  ///< cycle in which it was switched on
   int32_t is_final = 0;    ///< threshold is the stage's last
   int32_t finished = 0;    ///< the last threshold was reached; the next decision ends the loop
-  int32_t reserved = 0;
+  int32_t halvings = 0;    ///< of the major gain, because a cycle made things worse
   int64_t iterations = 0;
   double threshold = 0, start_peak = 0, peak = 0, sigma = 0;
 };
@@ -225,7 +226,15 @@ struct Decision {
 };
 /// Looks at the residual's statistics, updates the state, says what the minor loops of this cycle do. Pure
 /// apart from state.
+///
+/// The PSF is known to half an image from its centre. With few baselines (VLBI) its sidelobes are as large beyond,
+/// and minor loops, which take them for zero, make peaks grow. Major cycles are exact: steps that are small enough
+/// converge. So whenever a cycle makes things worse, the major gain is halved, kMostHalvings times at most.
 Decision decide(const LoopOptions& options, LoopState& state, const Robust& robust, const Peak& peak);
+/// Every minor loop of a cycle may take what is left, `budget`; when together they took more, each gets its
+/// share of it in proportion to what it took, by largest remainders (of equals the first), and runs again.
+/// @param headers one per sub-image @return [sub-image] iterations; -1 for all: the lists stand as they are
+std::vector<int64_t> share_iterations(int64_t budget, std::span<const ComponentHeader> headers);
 /// Takes note of what the minor loops did. @param headers one per sub-image
 void absorb(const LoopOptions& options, LoopState& state, std::span<const ComponentHeader> headers);
 

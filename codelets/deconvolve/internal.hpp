@@ -9,6 +9,14 @@
 #include "codelets/deconvolve/convolver.hpp"
 #include "codelets/deconvolve/deconvolve.hpp"
 
+// Element-wise multiply, subtract and maximum give the same bits at every vector width.
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && !defined(__SANITIZE_ADDRESS__) && \
+    !defined(__SANITIZE_THREAD__)
+#define FF_CLONES __attribute__((target_clones("avx512f", "avx2", "default")))
+#else
+#define FF_CLONES
+#endif
+
 namespace fringeflow::deconvolve {
 
 /// rect grown by margin on every side, inside the image.
@@ -77,6 +85,9 @@ SubMinorResult sub_minor(const SubMinor& job);
 /// Upper bound of its memory for a region.
 int64_t sub_minor_bytes(int64_t h, int64_t w, int channels);
 
+/// Whether subtracting n components pixel by pixel takes less time than two or three transforms of a padded size.
+bool direct_is_cheaper(int64_t components, int64_t pixels, int64_t padded);
+
 /// The private copy of a sub-image's residuals.
 struct Work {
   Rect region;
@@ -88,6 +99,9 @@ struct Work {
   const float* integrated() const { return channels == 1 ? residual[0].data() : integrated_store.data(); }
   void update_integrated();
 };
+/// residual -= flux x psf, entry by entry; psf [channel], centre at (extent / 2), NaN counts as zero. The
+/// integrated image is the caller's.
+void subtract_directly(Work& work, std::span<const Image> psf, const SubMinorResult& result);
 Work make_work(const MinorOptions& options, const MinorInput& input, int64_t margin);
 /// Adds entries that are inside input.rect to the list, merging with earlier ones through `slots` (-1: none
 /// yet, per region pixel).

@@ -22,6 +22,7 @@ struct Entry {
 
 struct MinorState {
   int32_t active;  ///< the next kernels have something to do
+  int32_t keep;    ///< the list stays as it is
   int32_t masked, is_final, flags;
   int32_t deep;  ///< one long step to the end: fresh lists from the subtracted residual
   float threshold, list_threshold, start_peak, left_peak;
@@ -150,6 +151,7 @@ struct WriteList {
   char* list;
   FF_HD void operator()(int64_t i) const {
     const MinorState& state = *job.state;
+    if (state.keep != 0) return;
     const int channels = job.set.channels;
     if (i == 0) {
       ComponentHeader header{};

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include <algorithm>
+#include <bit>
 #include <limits>
 
 #include "codelets/deconvolve/internal.hpp"
@@ -7,11 +8,36 @@
 namespace fringeflow::deconvolve {
 namespace {
 
-constexpr int64_t kCacheBytes = int64_t{256} << 20;  ///< of twice-convolved PSFs kept between steps
+constexpr int64_t kCacheBytes = int64_t{256} << 20;  ///< of convolved PSFs kept between steps
 
 struct ScalePeak {
   float value = 0;  ///< of the convolved image, not weighted; 0: nothing there
 };
+
+/// Bytes of all channels' PSFs convolved with the largest kernel, for a region of h x w.
+int64_t convolved_psf_bytes(const MinorOptions& options, int64_t h, int64_t w, int64_t reach_y,
+                            int64_t reach_x, int64_t channels) {
+  const int64_t more = kernel_radius(options, options.scales - 1);
+  return 4 * channels * (2 * std::min(reach_y + more, h - 1) + 1) * (2 * std::min(reach_x + more, w - 1) + 1);
+}
+
+/// Largest |value| (or value) where bit `scale` of allowed is set; 0 if there is none above it.
+FF_CLONES float row_peak(const float* __restrict values, const uint16_t* __restrict allowed, int scale,
+                         int64_t n, bool negative) {
+  // Without negative components a value's sign bit is kept, and negative ones lose against zero.
+  const uint32_t sign = negative ? 0x7fffffffu : 0xffffffffu;
+  constexpr int64_t kLanes = 16;
+  float largest[kLanes] = {};
+  for (int64_t x = 0; x < n; x += kLanes)
+    for (int64_t k = 0; k < std::min(kLanes, n - x); ++k) {
+      const uint32_t mask = 0u - (static_cast<uint32_t>(allowed[x + k]) >> scale & 1u);
+      const float size = std::bit_cast<float>(std::bit_cast<uint32_t>(values[x + k]) & sign & mask);
+      largest[k] = size > largest[k] ? size : largest[k];
+    }
+  float best = 0;
+  for (const float value : largest) best = value > best ? value : best;
+  return best;
+}
 
 /// State of one sub-image's multiscale minor loop. Images are regions h x w; spectra are of the padded size.
 class Multiscale {
@@ -37,7 +63,10 @@ class Multiscale {
         peaks_(static_cast<size_t>(options.scales)),
         usable_(static_cast<size_t>(options.scales), true),
         slots_(static_cast<size_t>(options.scales)),
-        psf_store_(static_cast<size_t>(options.scales)) {
+        psf_bytes_(
+            convolved_psf_bytes(options, h_, w_, reach_y_, reach_x_, static_cast<int64_t>(input.psf.size()))),
+        psf_stores_{std::vector<std::vector<float>>(static_cast<size_t>(options.scales)),
+                    std::vector<std::vector<float>>(static_cast<size_t>(options.scales))} {
     for (const Image& psf : input.psf) {
       psf_spectra_.push_back(wide_.fft().spectrum());
       put_centred(wide_.fft(), psf, reach_y_, reach_x_, plane_);
@@ -136,11 +165,9 @@ class Multiscale {
     const Rect& rect = input_.rect;
     const int64_t y0 = rect.y0 - work_.region.y0, x0 = rect.x0 - work_.region.x0;
     for (int64_t y = y0; y < y0 + rect.ny; ++y) {
-      const uint16_t* allowed = work_.allowed.data() + y * w_;
-      for (int64_t x = x0; x < x0 + rect.nx; ++x) {
-        const float value = image[y * stride + x], size = options_.allow_negative ? std::fabs(value) : value;
-        if (size > peak.value && (allowed[x] >> scale & 1)) peak.value = size;
-      }
+      const float row = row_peak(image + y * stride + x0, work_.allowed.data() + y * w_ + x0, scale, rect.nx,
+                                 options_.allow_negative != 0);
+      peak.value = std::max(peak.value, row);
     }
   }
 
@@ -159,18 +186,24 @@ class Multiscale {
     return sum;
   }
 
-  /// The PSFs convolved twice with the kernel, centre at extent / 2; kept if there is room.
-  std::vector<Image> twice_convolved(int scale) {
-    const int64_t ny = 2 * reach_y_ + 1, nx = 2 * reach_x_ + 1;
+  /// True if the PSFs convolved once and twice with every kernel may be kept.
+  bool room_for_all() const { return 2 * psf_bytes_ * options_.scales <= kCacheBytes; }
+
+  /// The PSFs convolved with the kernel once or twice, centre at extent / 2; kept if there is room.
+  std::vector<Image> convolved_psf(int scale, int times) {
+    // Subtraction is linear: it takes all that the kernel reaches, as the transforms do.
     const Fft2& fft = wide_.fft();
-    auto& store = psf_store_[static_cast<size_t>(scale)];
+    const int64_t more = times == 1 ? kernel_radius(options_, scale) : 0;
+    const int64_t ny = 2 * std::min({reach_y_ + more, h_ - 1, (fft.ny() - 1) / 2}) + 1,
+                  nx = 2 * std::min({reach_x_ + more, w_ - 1, (fft.nx() - 1) / 2}) + 1;
+    auto& stores = psf_stores_[static_cast<size_t>(times - 1)];
+    auto& store = stores[static_cast<size_t>(scale)];
     if (store.empty()) {
-      const int64_t bytes = ny * nx * static_cast<int64_t>(sizeof(float) * input_.psf.size());
-      if (bytes * options_.scales > kCacheBytes)
-        for (auto& other : psf_store_) std::vector<float>().swap(other);
+      if (psf_bytes_ * options_.scales > kCacheBytes)
+        for (auto& other : stores) std::vector<float>().swap(other);
       store.resize(static_cast<size_t>(ny * nx) * input_.psf.size());
       for (size_t c = 0; c < input_.psf.size(); ++c) {
-        wide_.multiply(psf_spectra_[c], scale, 2, wide_product_);
+        wide_.multiply(psf_spectra_[c], scale, times, wide_product_);
         fft.inverse(wide_product_, plane_);
         float* to = store.data() + c * static_cast<size_t>(ny * nx);
         for (int64_t y = 0; y < ny; ++y)
@@ -190,14 +223,13 @@ class Multiscale {
     SubMinor job;
     job.h = h_;
     job.w = w_;
-    std::vector<std::vector<float>> convolved;
     if (scale == 0) {
       for (const auto& residual : work_.residual) job.values.push_back(residual.data());
       job.integrated = work_.integrated();
       job.psf.assign(input_.psf.begin(), input_.psf.end());
     } else {
-      convolved.assign(channels + (channels > 1 ? 1 : 0), std::vector<float>(static_cast<size_t>(h_ * w_)));
-      for (size_t i = 0; i < convolved.size(); ++i) {
+      convolved_.resize(channels + (channels > 1 ? 1 : 0));
+      for (size_t i = 0; i < convolved_.size(); ++i) {
         // With one channel its residual is the integrated image, whose spectrum is there already.
         if (channels > 1 && i < channels) {
           put_corner(narrow_.fft(), Image(work_.residual[i].data(), {h_, w_}), sky_plane_);
@@ -208,12 +240,13 @@ class Multiscale {
         } else {
           hold(scale);
         }
+        convolved_[i].resize(static_cast<size_t>(h_ * w_));
         for (int64_t y = 0; y < h_; ++y)
-          std::copy_n(sky_plane_.data() + y * narrow_.fft().nx(), w_, convolved[i].data() + y * w_);
+          std::copy_n(sky_plane_.data() + y * narrow_.fft().nx(), w_, convolved_[i].data() + y * w_);
       }
-      for (size_t c = 0; c < channels; ++c) job.values.push_back(convolved[c].data());
-      job.integrated = convolved.back().data();
-      job.psf = twice_convolved(scale);
+      for (size_t c = 0; c < channels; ++c) job.values.push_back(convolved_[c].data());
+      job.integrated = convolved_.back().data();
+      job.psf = convolved_psf(scale, 2);
     }
     job.allowed = work_.allowed.data();
     job.bit = static_cast<uint16_t>(1u << scale);
@@ -233,6 +266,12 @@ class Multiscale {
   void subtract(const SubMinorResult& result, int scale) {
     const size_t channels = work_.residual.size();
     const Fft2& fft = wide_.fft();
+    if (room_for_all() &&
+        direct_is_cheaper(static_cast<int64_t>(result.entries.size()), h_ * w_, fft.plane_size())) {
+      subtract_directly(work_, convolved_psf(scale, 1), result);
+      work_.update_integrated();
+      return;
+    }
     for (size_t c = 0; c < channels; ++c) {
       std::fill_n(plane_.data(), fft.plane_size(), 0.0f);
       for (size_t i = 0; i < result.entries.size(); ++i)
@@ -267,12 +306,16 @@ class Multiscale {
   Plane plane_;
   Spectrum wide_product_;
   int held_ = -1;
+  std::vector<std::vector<float>>
+      convolved_;                      ///< [channel, integrated if there are several][h][w], of a step
   std::vector<Spectrum> psf_spectra_;  ///< [channel]
   std::vector<float> gains_;           ///< [scale]
   std::vector<ScalePeak> peaks_;       ///< [scale]
   std::vector<bool> usable_;           ///< [scale]; false once cleaning it made things worse
   std::vector<std::vector<int32_t>> slots_;
-  std::vector<std::vector<float>> psf_store_;  ///< [scale][channel][2 reach + 1][2 reach + 1]
+  int64_t psf_bytes_;  ///< of one entry of psf_stores_, at most
+  /// [once, twice][scale][channel][2 reach + 1][2 reach + 1]
+  std::array<std::vector<std::vector<float>>, 2> psf_stores_;
 };
 
 }  // namespace
@@ -290,10 +333,11 @@ int64_t minor_workspace_bytes(const MinorOptions& options, int64_t ny, int64_t n
   const int64_t list = sub_minor_bytes(r.ny, r.nx, channels);
   if (options.algorithm != Algorithm::multiscale) return work + std::max(list, 3 * plane);
   const int64_t narrow = fft_plane_bytes(r.ny, r.nx);
-  const int64_t stored = 4 * channels * (2 * r.ny - 1) * (2 * r.nx - 1);
+  const int64_t stored = convolved_psf_bytes(options, r.ny, r.nx, std::min(r.ny - 1, ny / 2),
+                                             std::min(r.nx - 1, nx / 2), channels);
   return work + list + pixels * 4 * (channels + 1) + (2 + channels) * plane + 3 * narrow +
          options.scales * (plane + narrow) / 2 +
-         std::max(stored, std::min(kCacheBytes, stored * options.scales));
+         std::max(stored, std::min(kCacheBytes, 2 * stored * options.scales));
 }
 
 }  // namespace fringeflow::deconvolve

@@ -38,6 +38,12 @@ std::vector<float> scale_kernel(const MinorOptions& options, int scale) {
   double sum = 0;
   for (int64_t y = 0; y < n; ++y)
     for (int64_t x = 0; x < n; ++x) {
+      double& out = kernel[static_cast<size_t>(y * n + x)];
+      if (y > radius || x > radius) {  // the first quarter, mirrored
+        out = kernel[static_cast<size_t>(std::min(y, n - 1 - y) * n + std::min(x, n - 1 - x))];
+        sum += out;
+        continue;
+      }
       const double r = std::hypot(static_cast<double>(y - radius), static_cast<double>(x - radius));
       double value = 0;
       if (options.shape == Shape::gaussian) {
@@ -48,12 +54,12 @@ std::vector<float> scale_kernel(const MinorOptions& options, int scale) {
       }
       const double width = static_cast<double>(n + 1);
       value *= 2 * r <= width ? 0.5 * (1 + std::cos(2 * kPi * r / width)) : 0.0;
-      kernel[static_cast<size_t>(y * n + x)] = value;
+      out = value;
       sum += value;
     }
-  std::vector<float> out(kernel.size());
-  for (size_t i = 0; i < kernel.size(); ++i) out[i] = static_cast<float>(kernel[i] / sum);
-  return out;
+  std::vector<float> normalised(kernel.size());
+  for (size_t i = 0; i < kernel.size(); ++i) normalised[i] = static_cast<float>(kernel[i] / sum);
+  return normalised;
 }
 
 std::vector<Rect> sub_images(const MinorOptions& options, int64_t ny, int64_t nx) {
@@ -113,6 +119,18 @@ std::vector<uint16_t> allowed_scales(const MinorOptions& options, Mask mask, Sca
   return allowed;
 }
 
+namespace {
+/// to = from x kernel (squared) x norm; from may be to.
+FF_CLONES void multiply_spectrum(const float* from, const float* kernel, bool squared, float norm, int64_t n,
+                                 float* to) {
+  for (int64_t i = 0; i < n; ++i) {
+    const float k = kernel[i], factor = (squared ? k * k : k) * norm;
+    to[2 * i] = from[2 * i] * factor;
+    to[2 * i + 1] = from[2 * i + 1] * factor;
+  }
+}
+}  // namespace
+
 ScaleSpace::ScaleSpace(const MinorOptions& options, int64_t least_ny, int64_t least_nx)
     : fft_(least_ny, least_nx) {
   const Plane plane = fft_.plane();
@@ -140,11 +158,7 @@ void ScaleSpace::multiply(const Spectrum& in, int scale, int power, const Spectr
     for (int64_t i = 0; i < 2 * n; ++i) to[i] = from[i] * norm;
     return;
   }
-  for (int64_t i = 0; i < n; ++i) {
-    const float k = kernel[static_cast<size_t>(i)], factor = (power == 2 ? k * k : k) * norm;
-    to[2 * i] = from[2 * i] * factor;
-    to[2 * i + 1] = from[2 * i + 1] * factor;
-  }
+  multiply_spectrum(from, kernel.data(), power == 2, norm, n, to);
 }
 
 }  // namespace fringeflow::deconvolve

@@ -5,14 +5,6 @@
 
 #include "codelets/deconvolve/internal.hpp"
 
-// Element-wise multiply, subtract and maximum give the same bits at every vector width.
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && !defined(__SANITIZE_ADDRESS__) && \
-    !defined(__SANITIZE_THREAD__)
-#define FF_CLONES __attribute__((target_clones("avx512f", "avx2", "default")))
-#else
-#define FF_CLONES
-#endif
-
 namespace fringeflow::deconvolve {
 namespace {
 

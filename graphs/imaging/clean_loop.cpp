@@ -35,6 +35,9 @@ void ImagingGraph::create_clean() {
                                 {{scale_masks_.back(), Access::write}}));
     peaks_.emplace_back();
     lists_.emplace_back();
+    if (plan_.sub_images.size() > 1)
+      shares_.push_back(
+          create("shares of iterations", static_cast<int64_t>(plan_.sub_images.size() * sizeof(int64_t))));
     for (const auto& rect : plan_.sub_images) {
       peaks_.back().push_back(create("peak", sizeof(deconvolve::Peak)));
       lists_.back().push_back(create(
@@ -97,25 +100,44 @@ int64_t ImagingGraph::submit_decide(size_t stokes) {
   return sink_.submit(std::move(task));
 }
 
-void ImagingGraph::submit_minor(size_t stokes) {
+/// Component lists of all sub-images; `again`: with the shares of the iterations, where they are needed.
+void ImagingGraph::submit_lists(size_t stokes, bool again) {
   const auto residuals = channel_images(images_.residual, stokes, Access::read);
-  std::vector<std::pair<DataId, Access>> apply{{loops_[stokes], Access::read_write}};
-  if (scale_masks_[stokes] >= 0) apply.emplace_back(scale_masks_[stokes], Access::read_write);
-  const auto models = channel_images(images_.model, stokes, Access::read_write);
-  apply.insert(apply.end(), models.begin(), models.end());
   for (size_t i = 0; i < plan_.sub_images.size(); ++i) {
     auto args = clean_args(stokes);
     args.rect = plan_.sub_images[i];
+    args.sub_image = static_cast<int64_t>(i);
     std::vector<std::pair<DataId, Access>> data{
-        {lists_[stokes][i], Access::write}, {loops_[stokes], Access::read}, {sums_, Access::read}};
+        {lists_[stokes][i], again ? Access::read_write : Access::write},
+        {loops_[stokes], Access::read},
+        {sums_, Access::read}};
     if (args.auto_mask) data.emplace_back(scale_masks_[stokes], Access::read);
     data.insert(data.end(), residuals.begin(), residuals.end());
     for (size_t c = 0; c < plan_.channels.size(); ++c)
       if (!plan_.channels[c].empty()) data.emplace_back(images_.psf[c], Access::read);
-    submit(runtime::make_task(deconvolve::minor_codelet(), std::move(args), std::move(data),
-                              tag(-1, -1, -1, static_cast<int32_t>(i)), 9));
-    apply.emplace_back(lists_[stokes][i], Access::read);
+    if (again) data.emplace_back(shares_[stokes], Access::read);
+    submit(runtime::make_task(again ? deconvolve::minor_again_codelet() : deconvolve::minor_codelet(),
+                              std::move(args), std::move(data), tag(-1, -1, -1, static_cast<int32_t>(i)), 9));
   }
+}
+
+void ImagingGraph::submit_minor(size_t stokes) {
+  submit_lists(stokes, false);
+  std::vector<std::pair<DataId, Access>> lists;
+  for (const auto id : lists_[stokes]) lists.emplace_back(id, Access::read);
+  if (plan_.sub_images.size() > 1) {
+    std::vector<std::pair<DataId, Access>> share{{shares_[stokes], Access::write},
+                                                 {loops_[stokes], Access::read}};
+    share.insert(share.end(), lists.begin(), lists.end());
+    submit(runtime::make_task(deconvolve::share_iterations_codelet(), clean_args(stokes), std::move(share),
+                              tag(), 9));
+    submit_lists(stokes, true);
+  }
+  std::vector<std::pair<DataId, Access>> apply{{loops_[stokes], Access::read_write}};
+  if (scale_masks_[stokes] >= 0) apply.emplace_back(scale_masks_[stokes], Access::read_write);
+  const auto models = channel_images(images_.model, stokes, Access::read_write);
+  apply.insert(apply.end(), models.begin(), models.end());
+  apply.insert(apply.end(), lists.begin(), lists.end());
   submit(runtime::make_task(deconvolve::apply_components_codelet(), clean_args(stokes), std::move(apply),
                             tag(), 9));
 }

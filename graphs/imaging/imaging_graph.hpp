@@ -92,6 +92,7 @@ class ImagingGraph {
   void create_clean();
   int64_t submit_decide(size_t stokes);
   void submit_minor(size_t stokes);
+  void submit_lists(size_t stokes, bool again);
   deconvolve::CleanArgs clean_args(size_t stokes) const;
   std::vector<std::pair<DataId, Access>> channel_images(const std::vector<std::vector<DataId>>& images,
                                                         size_t stokes, Access access) const;
@@ -128,6 +129,7 @@ class ImagingGraph {
       pixels_;  ///< (channel, facet) -> [instance][y-strip]
 
   std::vector<DataId> loops_, robust_, scale_masks_;  ///< [stokes]
+  std::vector<DataId> shares_;                        ///< [stokes], with several sub-images
   std::vector<std::vector<DataId>> peaks_, lists_;    ///< [stokes][sub-image]
   std::vector<std::shared_ptr<deconvolve::ComponentLog>> logs_;
   std::vector<DataId> beams_;

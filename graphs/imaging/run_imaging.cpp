@@ -16,6 +16,7 @@
 #include "graphs/imaging/imaging_graph.hpp"
 #include "graphs/progress.hpp"
 #include "graphs/recorder.hpp"
+#include "graphs/run_log.hpp"
 #include "io/catalogue.hpp"
 #include "io/error.hpp"
 #include "io/run_directory.hpp"
@@ -129,8 +130,16 @@ std::string closing_lines(const ImagingPlan& plan, const ImagingGraph& graph, co
       static_cast<double>(plan.memory.budget) / (1 << 20),
       static_cast<double>(graph.counters()->bytes()) /
           static_cast<double>(std::max<int64_t>(total.bytes, 1)));
-  text += fmt::format("products      {}-*.fits ({} files), {}-run/\n", plan.job.write.prefix,
-                      products.paths().size(), plan.job.write.prefix);
+  int images = 0;
+  std::string others;
+  for (const auto& path : products.paths()) {
+    if (path.ends_with(".fits"))
+      ++images;
+    else
+      others += fmt::format(", {}", path);
+  }
+  text += fmt::format("products      {0}-*.fits ({1} files){2}, {0}-run/\n", plan.job.write.prefix, images,
+                      others);
   metrics["visibilities"] = total.visibilities;
   metrics["visibilities_flagged"] = total.flagged;
   metrics["visibilities_beyond_grid"] = beyond;
@@ -162,10 +171,10 @@ double predicted_core_seconds(const ImagingPlan& plan, const runtime::CostModel&
   return graphs::totals(recorder, costs).compute_s;
 }
 
-void notes(const ImagingPlan& plan) {
+void notes(const ImagingPlan& plan, graphs::RunLog& log) {
   for (const auto& set : plan.sets) {
     const auto& info = set->info();
-    if (info.column_was_auto) spdlog::info("{}: imaging column {}", info.path, info.column);
+    if (info.column_was_auto) log.info(fmt::format("{}: imaging column {}", info.path, info.column));
     for (const auto& note : info.notes) spdlog::warn("{}: {}", info.path, note);
   }
   for (size_t c = 0; c < plan.channels.size(); ++c)
@@ -183,9 +192,10 @@ void run_imaging(const ImagingJob& job) {
     return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   };
   io::check_writable_prefix(job.write.prefix);
+  graphs::RunLog log;
   const auto plan = graphs::plan_imaging_job(job);
-  notes(plan);
-  spdlog::info("{}", graphs::describe(plan));
+  notes(plan, log);
+  log.info(graphs::describe(plan));
   const double planned_s = seconds();
 
   auto products = std::make_shared<io::Products>();
@@ -213,6 +223,7 @@ void run_imaging(const ImagingJob& job) {
     cuda::throw_posted_error();  // one found by the last kernels
 #endif
   } catch (...) {
+    directory.write_text("log.txt", log.text());
     directory.write_text("timeline.json", traces::perfetto_json(runtime.timeline()));
     throw;
   }
@@ -238,9 +249,19 @@ void run_imaging(const ImagingJob& job) {
   if (plan.cleans())
     for (const auto id : graph.loop_blocks()) {
       const auto& state = runtime.host(id).as<const deconvolve::LoopBlock>()->state;
-      spdlog::info("clean         {} components in {} major cycles, down to {:.4g} Jy/beam: {}",
-                   state.iterations, state.cycle, state.threshold, deconvolve::reason_text(state.reason));
+      log.info(fmt::format("clean         {} components in {} major cycles, down to {:.4g} Jy/beam: {}",
+                           state.iterations, state.cycle, state.threshold,
+                           deconvolve::reason_text(state.reason)));
+      if (state.halvings > 0)
+        spdlog::warn(
+            "cleaning made peaks grow: the PSF's sidelobes do not end where the image does. It went on with "
+            "a "
+            "major gain of {:.2g} instead of {:g}. Check the residual; a mask around the source, weighting: "
+            "uniform, "
+            "a smaller gain or more major_cycles help",
+            std::ldexp(plan.loop.major_gain, -state.halvings), plan.loop.major_gain);
       metrics["clean"].push_back({{"iterations", state.iterations},
+                                  {"major_gain", std::ldexp(plan.loop.major_gain, -state.halvings)},
                                   {"major_cycles", state.cycle},
                                   {"threshold_jy", state.threshold},
                                   {"reason", deconvolve::reason_text(state.reason)}});
@@ -253,8 +274,8 @@ void run_imaging(const ImagingJob& job) {
           "blank",
           c, plan.channels[c].freq_begin_hz * 1e-6, plan.channels[c].freq_end_hz * 1e-6);
   const auto lines = closing_lines(plan, graph, runtime, total_s, *products, metrics);
-  spdlog::info("{}", lines);
-  directory.write_text("log.txt", graphs::describe(plan) + lines);
+  log.info(lines);
+  directory.write_text("log.txt", log.text());
   directory.write_text("timeline.json", traces::perfetto_json(timeline));
   directory.write_environment(
       {{"fringeflow", FRINGEFLOW_VERSION}, {"git", FRINGEFLOW_GIT}, {"starpu", info.starpu_version}});

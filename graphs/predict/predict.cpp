@@ -30,6 +30,25 @@ constexpr int64_t kChunkVisibilities = int64_t{1} << 19;
 constexpr size_t kSlots = 8;
 constexpr double kNoLimit = 1e300;  // wavelengths: the pixels of an image predict every baseline
 
+constexpr int64_t kMiB = 1 << 20;
+/// Libraries, StarPU, casacore's tiles, and scratch of a few workers.
+constexpr int64_t kProgram = 256 * kMiB;
+
+/// Throws UserError when `bytes` do not fit into runtime.memory.
+void check_memory(const PredictJob& job, int64_t bytes, const std::string& what) {
+  if (job.runtime.memory_bytes <= 0 || kProgram + bytes <= job.runtime.memory_bytes) return;
+  throw UserError(fmt::format("runtime.memory: predicting {} needs {} MiB, the limit is {}", what,
+                              (kProgram + bytes + kMiB - 1) / kMiB, job.runtime.memory_bytes / kMiB));
+}
+
+/// Rows x channels of a chunk. All chunks in flight take at most half of what runtime.memory leaves.
+int64_t chunk_visibilities(const PredictJob& job, int64_t stokes) {
+  if (job.runtime.memory_bytes <= 0) return kChunkVisibilities;
+  // A visibility in a slot, and once as the writer converts it.
+  const auto each = static_cast<int64_t>(kSlots) * (stokes * 8 + 24) + 64;
+  return std::clamp<int64_t>((job.runtime.memory_bytes - kProgram) / 2 / each, 1 << 12, kChunkVisibilities);
+}
+
 /// One set being written: its chunks, frequencies and the token that keeps casacore to one thread.
 struct Target {
   std::shared_ptr<io::ColumnWriter> writer;
@@ -90,7 +109,7 @@ void predict_components(runtime::Runtime& runtime, const std::vector<Target>& ta
 
 /// The image on its grid, degridded chunk by chunk. Visibilities beyond the grid are predicted too: the pixels repeat exactly.
 void predict_image(runtime::Runtime& runtime, const PredictJob& job, const std::vector<Target>& targets,
-                   const io::FitsImage<float>& image, const std::vector<Slot>& ring) {
+                   const io::FitsImage<float>& image, const std::vector<Slot>& ring, int64_t chunk_bytes) {
   const auto& grid = image.header.grid;
   if (image.planes != 1)
     throw UserError(job.model_file + ": a model image must have one plane, this has " +
@@ -148,6 +167,20 @@ void predict_image(runtime::Runtime& runtime, const PredictJob& job, const std::
   });
   for (size_t f = 0; f < facets.size(); ++f)
     markers[f].finish(*facets[f], gridder::strips_of(*facets[f], extent.visibilities, options.strips_target));
+
+  int64_t needed = 3 * grid.nx * grid.ny * 4;  // as read, for the task, the task's
+  for (size_t f = 0; f < facets.size(); ++f) {
+    const auto& plan = *facets[f];
+    for (const auto& y : fft::y_strips(plan, 32))
+      needed += fft::image_strip_bytes(plan, y) + fft::columns_bytes(plan, y);
+    for (int64_t slab = 0; slab < plan.facet.slabs(); ++slab)
+      for (int64_t strip = 0; strip < plan.tiles.strips; ++strip)
+        needed += gridder::tile_store_bytes(plan, slab, strip);
+    int64_t longest = 0;
+    for (const auto& [key, runs] : capacity) longest = std::max(longest, gridder::index_bytes(plan, runs[f]));
+    needed += longest * static_cast<int64_t>(ring.size());
+  }
+  check_memory(job, chunk_bytes + needed, fmt::format("from {} with its grid", job.model_file));
 
   const auto model = runtime.create({"model", grid.nx * grid.ny * 4, 0});
   runtime.submit(runtime::make_task(
@@ -230,13 +263,15 @@ void predict_image(runtime::Runtime& runtime, const PredictJob& job, const std::
 
 void run_predict(const PredictJob& job) {
   const auto start = std::chrono::steady_clock::now();
+  check_memory(job, 0, "at all");  // before a column is made
   const auto sky = io::load_sky_model(job.model_file);
+  const int64_t stokes = sky.image ? 1 : graphs::stokes_needed(sky.components);
   std::vector<Target> targets;
   int64_t rows = 0, samples = 0, total = 0;
   for (const auto& path : job.ms) {
     Target target;
     target.writer = std::make_shared<io::ColumnWriter>(path, job.column);
-    target.chunks = target.writer->chunks(kChunkVisibilities);
+    target.chunks = target.writer->chunks(chunk_visibilities(job, stokes));
     for (const auto& chunk : target.chunks) {
       rows = std::max(rows, chunk.rows);
       samples = std::max(samples, chunk.rows * chunk.channels);
@@ -244,7 +279,9 @@ void run_predict(const PredictJob& job) {
     }
     targets.push_back(std::move(target));
   }
-  const int64_t stokes = sky.image ? 1 : graphs::stokes_needed(sky.components);
+  const int64_t chunk_bytes =
+      static_cast<int64_t>(kSlots) * (padded(rows * 24) + padded(samples * stokes * 8)) + samples * 64;
+  check_memory(job, chunk_bytes, fmt::format("chunks of {} visibilities", samples));
   runtime::Runtime runtime(job.runtime);
   for (auto& target : targets) target.token = runtime.create({"set", 64, 0});
   std::vector<Slot> ring;
@@ -254,7 +291,7 @@ void run_predict(const PredictJob& job) {
   {
     const graphs::RunWatch watch(runtime, 0);
     if (sky.image)
-      predict_image(runtime, job, targets, *sky.image, ring);
+      predict_image(runtime, job, targets, *sky.image, ring, chunk_bytes);
     else
       predict_components(runtime, targets, sky.components, ring);
     runtime.wait_all();

@@ -18,8 +18,28 @@
 #include "runtime/runtime.hpp"
 
 namespace fringeflow {
+namespace {
 
 using runtime::Access;
+
+/// Times in flight: a few for each core, fewer where runtime.memory says so. Throws UserError when one is too many.
+int64_t ring_slots(const SimulateJob& job, int64_t rows, int64_t stokes, int cpus) {
+  constexpr int64_t kMiB = 1 << 20;
+  constexpr int64_t kProgram = 192 * kMiB;  // libraries, StarPU, scratch
+  const int64_t samples = rows * job.channels, slot = rows * 24 + samples * stokes * 8;
+  // What the writer converts, and casacore's tiles of it: DATA, FLAG, WEIGHT_SPECTRUM.
+  const int64_t writer = 2 * samples * static_cast<int64_t>(job.correlations.size()) * (8 + 4 + 1);
+  const int64_t wanted = std::min<int64_t>(job.times, 2 * cpus + 2);
+  if (job.runtime.memory_bytes <= 0) return wanted;
+  const int64_t fitting = (job.runtime.memory_bytes - kProgram - writer) / slot;
+  if (job.runtime.memory_bytes < kProgram + writer + slot)
+    throw UserError(fmt::format(
+        "runtime.memory: one time of {} baselines x {} channels needs {} MiB, the limit is {}", rows,
+        job.channels, (kProgram + writer + slot + kMiB - 1) / kMiB, job.runtime.memory_bytes / kMiB));
+  return std::min(wanted, fitting);
+}
+
+}  // namespace
 
 void run_simulate(const SimulateJob& job) {
   const auto start = std::chrono::steady_clock::now();
@@ -56,7 +76,7 @@ void run_simulate(const SimulateJob& job) {
     runtime::DataId uvw, vis;
   };
   std::vector<Slot> ring;
-  const int64_t slots = std::min<int64_t>(job.times, 2 * runtime.info().cpus + 2);
+  const int64_t slots = ring_slots(job, rows, stokes, runtime.info().cpus);
   for (int64_t i = 0; i < slots; ++i)
     ring.push_back(
         {runtime.create({"uvw", rows * 24, 0}), runtime.create({"vis", rows * channels * stokes * 8, 0})});

@@ -136,8 +136,8 @@ void check_minor(Sky& sky, const deconvolve::LoopBlock& block, int64_t capacity)
 
   const OnDevice<deconvolve::LoopBlock> device_block(&block, 1);
   const OnDevice<char> list(bytes);
-  deconvolve::minor_cuda(kStream, sky.args, sky.limits(), device.images, device_block.data(), list.data(),
-                         bytes);
+  deconvolve::minor_cuda(kStream, sky.args, sky.limits(), device.images, device_block.data(), nullptr,
+                         list.data(), bytes);
   auto memory = list.host();
   const deconvolve::ComponentList got(memory.data(), bytes, channels);
   EXPECT_EQ(got.header().flags, wanted.header().flags);
@@ -190,11 +190,37 @@ TEST_F(CudaClean, NothingToClean) {
   const int64_t bytes = deconvolve::ComponentList::bytes(10, 1);
   const OnDevice<deconvolve::LoopBlock> device_block(&block, 1);
   const OnDevice<char> list(bytes);
-  deconvolve::minor_cuda(kStream, sky.args, sky.limits(), device.images, device_block.data(), list.data(),
-                         bytes);
+  deconvolve::minor_cuda(kStream, sky.args, sky.limits(), device.images, device_block.data(), nullptr,
+                         list.data(), bytes);
   auto memory = list.host();
   EXPECT_EQ(deconvolve::ComponentList(memory.data(), bytes, 1).header().count, 0);
   EXPECT_EQ(deconvolve::ComponentList(memory.data(), bytes, 1).header().channels, 1);
+}
+
+TEST_F(CudaClean, SharesOfIterations) {
+  Sky sky(1);
+  const DeviceSky device(sky);
+  deconvolve::LoopBlock block;
+  block.decision.clean = true;
+  block.decision.threshold = 0.1;
+  block.decision.max_iterations = 1500;
+  block.peak.value = 3;
+  const int64_t bytes = deconvolve::ComponentList::bytes(2000, 1);
+  const OnDevice<deconvolve::LoopBlock> device_block(&block, 1);
+  const OnDevice<char> list(bytes);
+  const auto iterations = [&](std::optional<int64_t> share) {
+    const OnDevice<int64_t> on_device(std::vector<int64_t>{share.value_or(0)});
+    deconvolve::minor_cuda(kStream, sky.args, sky.limits(), device.images, device_block.data(),
+                           share ? on_device.data() : nullptr, list.data(), bytes);
+    auto memory = list.host();
+    return deconvolve::ComponentList(memory.data(), bytes, 1).header().iterations;
+  };
+  const auto all = iterations({});
+  ASSERT_GT(all, 20);
+  EXPECT_EQ(iterations(-1), all);
+  EXPECT_EQ(iterations(20), 20);
+  EXPECT_EQ(iterations(-1), 20);
+  EXPECT_EQ(iterations(0), 0);
 }
 
 TEST_F(CudaClean, Restore) {

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <numeric>
 #include <random>
 #include <vector>
 
@@ -192,6 +193,69 @@ TEST(Decide, RaisedThresholdsNeedAnotherCycle) {
   absorb(options, state, headers);
   EXPECT_FALSE(state.finished);
   EXPECT_TRUE(decide(options, state, {0, 0.01, 100}, {0.5f, 0, 0, 0, 0}).clean);
+}
+
+TEST(Decide, SmallerStepsWhenACycleMakesThingsWorse) {
+  LoopOptions options;
+  options.max_iterations = 1000;
+  options.threshold_jy = 0.01;
+  options.major_gain = 0.8;
+  LoopState state;
+  const Robust robust{0, 0.01, 100};
+  EXPECT_NEAR(decide(options, state, robust, {1, 0, 0, 0, 0}).threshold, 0.2, 1e-6);
+  // A minor loop that only diverged has changed nothing: the cycle does not count.
+  ComponentHeader header;
+  header.flags = kDiverged;
+  absorb(options, state, {&header, 1});
+  EXPECT_EQ(state.cycle, 0);
+  EXPECT_NEAR(decide(options, state, robust, {1, 0, 0, 0, 0}).threshold, 0.6, 1e-6);
+  // The exact residual's peak grew; within a few percent it is the PSF's business.
+  header.flags = kReached;
+  header.count = header.iterations = 1;
+  absorb(options, state, {&header, 1});
+  EXPECT_NEAR(decide(options, state, robust, {1.04f, 0, 0, 0, 0}).threshold, 1.04 * 0.6, 1e-6);
+  absorb(options, state, {&header, 1});
+  EXPECT_NEAR(decide(options, state, robust, {1.2f, 0, 0, 0, 0}).threshold, 1.2 * 0.8, 1e-6);
+  EXPECT_EQ(state.halvings, 2);
+  // The minor loops think that they have reached the end, the residual says otherwise.
+  state.is_final = 1;
+  state.threshold = 0.01;
+  absorb(options, state, {&header, 1});
+  EXPECT_TRUE(state.finished);
+  EXPECT_TRUE(decide(options, state, robust, {0.03f, 0, 0, 0, 0}).clean);
+  EXPECT_FALSE(state.finished);
+  EXPECT_EQ(state.halvings, 3);
+  // In the end it gives up.
+  header = {};
+  header.flags = kDiverged;
+  while (!state.done) {
+    absorb(options, state, {&header, 1});
+    decide(options, state, robust, {0.03f, 0, 0, 0, 0});
+  }
+  EXPECT_EQ(state.reason, Reason::diverged);
+  EXPECT_EQ(state.halvings, kMostHalvings);
+}
+
+TEST(Decide, SubImagesShareWhatIsLeft) {
+  const auto shares = [](int64_t budget, const std::vector<int64_t>& taken) {
+    std::vector<ComponentHeader> headers(taken.size());
+    for (size_t i = 0; i < taken.size(); ++i) headers[i].iterations = taken[i];
+    return share_iterations(budget, headers);
+  };
+  using Shares = std::vector<int64_t>;
+  EXPECT_EQ(shares(100, {60, 40, 0}), (Shares{-1, -1, -1}));  // they fit: nothing runs again
+  EXPECT_EQ(shares(100, {100, 100, 0}), (Shares{50, 50, 0}));
+  EXPECT_EQ(shares(100, {100, 100, 100}), (Shares{34, 33, 33}));  // of equal remainders the first
+  EXPECT_EQ(shares(10, {1, 4, 7}), (Shares{1, 3, 6}));            // 0.83, 3.33, 5.83
+  EXPECT_EQ(shares(1, {1, 1}), (Shares{1, 0}));
+  EXPECT_EQ(shares(1000000000, {1000000000, 1000000000, 999999999}),
+            (Shares{333333334, 333333333, 333333333}));
+  for (int64_t budget = 1; budget < 300; budget += 7) {
+    const Shares taken{budget, budget / 2, 1, budget / 3, budget};
+    const auto some = shares(budget, taken);
+    EXPECT_EQ(std::accumulate(some.begin(), some.end(), int64_t{0}), budget);
+    for (size_t i = 0; i < taken.size(); ++i) EXPECT_LE(some[i], taken[i]);
+  }
 }
 
 }  // namespace

@@ -218,7 +218,7 @@ TEST_F(ImagingPlanTest, GraphsOfPlans) {
 TEST(Registry, EveryCodeletIsWhole) {
   std::set<std::string> names;
   // These take what they take: one block of state, a patch around the PSF's peak.
-  const std::set<std::string> constant_work{"decide", "fit_beam"};
+  const std::set<std::string> constant_work{"decide", "share_iterations", "fit_beam"};
   for (const auto* codelet : all_codelets()) {
     SCOPED_TRACE(codelet->name);
     EXPECT_TRUE(names.insert(codelet->name).second) << "twice";
@@ -267,6 +267,7 @@ TEST(Registry, ComputingIsDoneOnGpusToo) {
       {"index", "once per chunk and pass, sorting; runs while the GPU grids the chunk before"},
       {"far_sidelobe", "once per run"},
       {"decide", "a few numbers that the host waits for"},
+      {"share_iterations", "a few numbers"},
       {"apply_components", "a list of components, far shorter than the image"},
       {"fit_beam", "once per run, a patch around the peak"},
       {"simulate", "direct sums of the plain simulator, not part of imaging"},

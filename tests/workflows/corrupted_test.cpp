@@ -43,14 +43,14 @@ class Corrupted : public test::Program {
     }
   }
 
-  /// casacore trusts the headers of storage managers and of lock files. Of 210 sets (seeds 1000 to 1210) three took it down while it
-  /// opened them: a division by zero in TSMCube::setupNrTiles (a bit of a tile shape), a wild pointer in TSMDataColumn::shape (a bit of
-  /// a row map) and 4 GiB cleared byte by byte in TableSyncData::read (a length in table.lock). Nothing but a process of its own would
-  /// contain that, so the long run allows a few; it still wants no products of them.
-  void fuzz(unsigned first_seed, unsigned runs, double seconds, bool casacore_may_crash) {
-    simulate("s.ms", catalogue("s.csv", {{.x = 64, .y = 64}}, 128), 3, 2, "30min");
+  /// casacore trusts the headers of storage managers and of lock files: some of this damage takes it down
+  /// (division by zero in TSMCube::setupNrTiles, a wild pointer in TSMDataColumn::shape, 4 GiB cleared byte by
+  /// byte in TableSyncData::read). A child process looks first (io/measurement_set_probe.cpp).
+  void fuzz(unsigned first_seed, unsigned runs, double seconds) {
+    if (!std::filesystem::exists(folder_ / "s.ms"))
+      simulate("s.ms", catalogue("s.csv", {{.x = 64, .y = 64}}, 128), 3, 2, "30min");
     const auto end = std::chrono::steady_clock::now() + std::chrono::duration<double>(seconds);
-    int images = 0, refused = 0, crashed = 0;
+    int images = 0, refused = 0;
     for (unsigned seed = first_seed; seed < first_seed + runs && std::chrono::steady_clock::now() < end;
          ++seed) {
       std::mt19937 random(seed);
@@ -61,10 +61,6 @@ class Corrupted : public test::Program {
               "timeout -s KILL 20");
       if (answer.code == 0) {
         ++images;
-      } else if (answer.code > 128 && casacore_may_crash) {
-        ++crashed;
-        std::printf("seed %u: %s: ended with %d\n", seed, what.c_str(), answer.code);
-        EXPECT_THAT(products("b"), ::testing::IsEmpty()) << "seed " << seed << ": " << what;
       } else {
         ++refused;
         EXPECT_TRUE(answer.code == 1 || answer.code == 2)
@@ -78,13 +74,16 @@ class Corrupted : public test::Program {
       std::filesystem::remove_all(folder_ / "d.ms");
     }
     EXPECT_GT(images + refused, 0);
-    EXPECT_LE(crashed, (images + refused + crashed) / 20);
-    std::printf("%d images, %d refused, %d crashed in casacore\n", images, refused, crashed);
+    std::printf("%d images, %d refused\n", images, refused);
   }
 };
 
-TEST_F(Corrupted, FewSets) { fuzz(1, 40, 15, false); }
-TEST_F(Corrupted, ManySetsSlow) { fuzz(1000, 1000, 240, true); }
+TEST_F(Corrupted, FewSets) { fuzz(1, 40, 15); }
+// These took casacore, and with it the program, down.
+TEST_F(Corrupted, SetsThatCasacoreDoesNotSurvive) {
+  for (const unsigned seed : {1042u, 1043u, 1064u}) fuzz(seed, 1, 60);
+}
+TEST_F(Corrupted, ManySetsSlow) { fuzz(1000, 1000, 240); }
 
 }  // namespace
 }  // namespace fringeflow

@@ -66,6 +66,29 @@ TEST_F(Images, CleanedFluxes) {
   }
 }
 
+TEST_F(Images, SubImagesKeepToTheIterations) {
+  // Two sub-images: in the last cycle each could use all the iterations that are left.
+  const auto wide = [](double x, double flux_jy) {
+    const io::ImageGrid grid(kCentre, kCell, 2304, 256);
+    const auto direction = grid.direction_at(x, 128).value();
+    return fmt::format("{:.12f},{:.12f},{}\n", test::degrees(direction.ra_rad),
+                       test::degrees(direction.dec_rad), flux_jy);
+  };
+  folder_.write("s.csv", "ra_deg,dec_deg,i_jy\n" + wide(600, 1) + wide(1700, 0.9));
+  simulate("s.ms", "s.csv", 60, 2);
+  for (const int cpus : {1, 2}) {
+    const auto prefix = fmt::format("b{}", cpus);
+    expect_ok(
+        fmt::format("image s.ms --size 2304,256 --cell 5asec --iterations 100 --threshold 1uJy --no-png "
+                    "--set runtime.cpus={} -o {}",
+                    cpus, prefix));
+    const auto clean = metrics(prefix)["clean"][0];
+    EXPECT_EQ(clean["iterations"], 100);
+    EXPECT_EQ(clean["reason"], "number of iterations reached");
+  }
+  expect_identical("b2", "b1");
+}
+
 TEST_F(Images, StokesParameters) {
   for (const std::string feeds : {"XX,XY,YX,YY", "RR,RL,LR,LL"}) {
     SCOPED_TRACE(feeds);

@@ -64,52 +64,59 @@ runtime::Timeline RunRecord::timeline(const runtime::Runtime& runtime) const {
 nlohmann::json RunRecord::metrics(const runtime::Runtime& runtime, const runtime::Timeline& timeline,
                                   int64_t visibilities) const {
   const auto& info = runtime.info();
-  const auto measured = traces::metrics(timeline);
-  nlohmann::json json = traces::to_json(measured, timeline);
-  json["scheduler"] = info.scheduler;
-  json["cpus"] = info.cpus;
-  json["gpus"] = info.gpus;
-  json["io_workers"] = info.io_workers;
-  json["time_s"] = end_s_;
-  for (const auto& [name, seconds] : phases_) json["phases"][name + "_s"] = seconds;
-  json["visibilities"] = visibilities;
-  json["throughput_vis_s"] = static_cast<double>(visibilities) / end_s_;
+  auto json = run_metrics(
+      {end_s_, phases_, visibilities, info.scheduler, info.cpus, info.gpus, info.io_workers, energy_},
+      timeline, traces::load_machine("this"));
   json["peak_memory_bytes"] = runtime::peak_resident_bytes();
-
-  const auto machine = traces::load_machine("this");
-  double gpu_busy_s = 0;
-  for (size_t i = 0; i < timeline.workers.size(); ++i)
-    if (timeline.workers[i].device == runtime::Device::cuda) gpu_busy_s += measured.workers[i].busy_s;
-  const double core_busy_s = measured.busy_compute_s - gpu_busy_s;
-  const double joule =
-      energy_ ? energy_->joule : machine.power.energy_j(end_s_, core_busy_s, info.gpus, gpu_busy_s);
-  json["energy_j"] = joule;
-  json["energy_source"] = energy_ ? "measured" : "modelled";
-  if (energy_) json["energy_sensors"] = energy_->sensors;
-  json["power_w"] = joule / end_s_;
-  json["energy_efficiency_vis_j"] = static_cast<double>(visibilities) / joule;
-  for (const auto& site : traces::load_sites()) {
-    const auto print = traces::footprint(joule, end_s_, machine, site);
-    json["sites"][site.name] = {
-        {"carbon_g", print.carbon_g()},
-        {"operational_carbon_g", print.operational_g},
-        {"embodied_carbon_g", print.embodied_g},
-        {"carbon_efficiency_vis_g", static_cast<double>(visibilities) / print.carbon_g()},
-        {"cost_per_job_usd", print.cost_usd()},
-        {"energy_cost_usd", print.energy_usd},
-        {"capex_usd", print.capex_usd},
-        {"cost_efficiency_vis_usd", static_cast<double>(visibilities) / print.cost_usd()}};
-  }
-
-  // Accesses of tasks to their data: the program's own count, not the memory controller's.
-  json["memory_bandwidth_gb_s"] = static_cast<double>(measured.task_bytes) * 1e-9 / end_s_;
-  json["memory_efficiency_gb_j"] = static_cast<double>(measured.task_bytes) * 1e-9 / joule;
   json["io"] = {{"read_bytes", io_.read_chars - io_begin_.read_chars},
                 {"written_bytes", io_.written_chars - io_begin_.written_chars},
                 {"read_calls", io_.read_calls - io_begin_.read_calls},
                 {"write_calls", io_.write_calls - io_begin_.write_calls},
                 {"disk_read_bytes", io_.read_disk - io_begin_.read_disk},
                 {"disk_written_bytes", io_.written_disk - io_begin_.written_disk}};
+  return json;
+}
+
+nlohmann::json run_metrics(const RunFigures& figures, const runtime::Timeline& timeline,
+                           const traces::MachineDescription& machine) {
+  const auto measured = traces::metrics(timeline);
+  nlohmann::json json = traces::to_json(measured, timeline);
+  const auto visibilities = static_cast<double>(figures.visibilities);
+  json["scheduler"] = figures.scheduler;
+  json["cpus"] = figures.cpus;
+  json["gpus"] = figures.gpus;
+  json["io_workers"] = figures.io_workers;
+  json["time_s"] = figures.time_s;
+  for (const auto& [name, seconds] : figures.phases) json["phases"][name + "_s"] = seconds;
+  json["visibilities"] = figures.visibilities;
+  json["throughput_vis_s"] = visibilities / figures.time_s;
+
+  double gpu_busy_s = 0;
+  for (size_t i = 0; i < timeline.workers.size(); ++i)
+    if (timeline.workers[i].device == runtime::Device::cuda) gpu_busy_s += measured.workers[i].busy_s;
+  const double joule = figures.energy
+                           ? figures.energy->joule
+                           : machine.power.energy_j(figures.time_s, measured.busy_compute_s - gpu_busy_s,
+                                                    figures.gpus, gpu_busy_s);
+  json["energy_j"] = joule;
+  json["energy_source"] = figures.energy ? "measured" : "modelled";
+  if (figures.energy) json["energy_sensors"] = figures.energy->sensors;
+  json["power_w"] = joule / figures.time_s;
+  json["energy_efficiency_vis_j"] = visibilities / joule;
+  for (const auto& site : traces::load_sites()) {
+    const auto print = traces::footprint(joule, figures.time_s, machine, site);
+    json["sites"][site.name] = {{"carbon_g", print.carbon_g()},
+                                {"operational_carbon_g", print.operational_g},
+                                {"embodied_carbon_g", print.embodied_g},
+                                {"carbon_efficiency_vis_g", visibilities / print.carbon_g()},
+                                {"cost_per_job_usd", print.cost_usd()},
+                                {"energy_cost_usd", print.energy_usd},
+                                {"capex_usd", print.capex_usd},
+                                {"cost_efficiency_vis_usd", visibilities / print.cost_usd()}};
+  }
+  // Accesses of tasks to their data: the program's own count, not the memory controller's.
+  json["memory_bandwidth_gb_s"] = static_cast<double>(measured.task_bytes) * 1e-9 / figures.time_s;
+  json["memory_efficiency_gb_j"] = static_cast<double>(measured.task_bytes) * 1e-9 / joule;
   return json;
 }
 

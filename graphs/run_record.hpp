@@ -3,9 +3,9 @@
 /// @file
 /// What a job notes of itself while it runs: phases, memory, energy, bytes; and metrics.json at the end.
 #include <condition_variable>
-#include <map>
 #include <mutex>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
@@ -14,8 +14,21 @@
 #include "runtime/machine.hpp"
 #include "runtime/runtime.hpp"
 #include "traces/energy.hpp"
+#include "traces/machine_file.hpp"
 
 namespace fringeflow::graphs {
+
+/// What a run, real or simulated, comes to under the names of metrics.json.
+struct RunFigures {
+  double time_s = 0;
+  std::vector<std::pair<std::string, double>> phases;
+  int64_t visibilities = 0;  ///< of the input, however often they are used
+  std::string scheduler;
+  int cpus = 0, gpus = 0, io_workers = 0;
+  std::optional<traces::Energy> energy;  ///< measured; else the machine's model of power stands in
+};
+nlohmann::json run_metrics(const RunFigures& figures, const runtime::Timeline& timeline,
+                           const traces::MachineDescription& machine);
 
 class RunRecord {
  public:

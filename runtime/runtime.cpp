@@ -459,12 +459,10 @@ Timeline Runtime::timeline() const {
 }
 
 void Runtime::learn() {
-  std::map<std::string, std::vector<double>> samples;
+  CostSamples samples;
   for (const auto& worker : impl_->records)
     for (const auto& task : worker.tasks)
-      if (task.work > 0 && task.end_s - task.start_s > 50e-6)
-        samples[CostModel::key(*task.codelet, task.device)].push_back((task.end_s - task.start_s) /
-                                                                      task.work);
+      samples[CostModel::key(*task.codelet, task.device)].push_back({task.work, task.end_s - task.start_s});
   impl_->costs->learn(samples);
 }
 

@@ -145,19 +145,10 @@ std::string closing_lines(const ImagingPlan& plan, const ImagingGraph& graph, co
   return text;
 }
 
-void record_graph(const ImagingPlan& plan, graphs::Recorder& recorder) {
-  ImagingGraph graph(plan, recorder);
-  graph.dirty();
-  graph.write_dirty(nullptr);
-  if (!plan.cleans()) return;
-  graph.clean([](runtime::DataId) { return nullptr; });
-  graph.write_cleaned(nullptr);
-}
-
 /// For the progress line: what the cost model thinks of the whole graph.
 double predicted_core_seconds(const ImagingPlan& plan, const runtime::CostModel& costs) {
   graphs::Recorder recorder;
-  record_graph(plan, recorder);
+  graphs::record_graph(plan, recorder);
   return graphs::totals(recorder, costs).compute_s;
 }
 
@@ -251,7 +242,7 @@ void run_imaging(const ImagingJob& job) {
 std::string plan_imaging(const ImagingJob& job, bool json) {
   const auto plan = graphs::plan_imaging_job(job);
   graphs::Recorder recorder;
-  record_graph(plan, recorder);
+  graphs::record_graph(plan, recorder);
   const runtime::CostModel costs(runtime::CostModel::default_file());
   const auto totals = graphs::totals(recorder, costs);
   const int cores = job.runtime.cpus > 0 ? job.runtime.cpus : runtime::available_cores();
@@ -277,7 +268,7 @@ std::string plan_imaging(const ImagingJob& job, bool json) {
   }
   std::string text = graphs::describe(plan);
   text += fmt::format("tasks     {} ({} cycles of cleaning assumed)\n", recorder.tasks().size(),
-                      plan.cleans() ? 3 : 0);
+                      plan.cleans() ? graphs::kTypicalCycles : 0);
   for (const auto& one : totals.codelets)
     text += fmt::format("  {:<18} {:>7} tasks {:>10.3f} s\n", one.codelet->name, one.count, one.seconds);
   text += fmt::format(
@@ -289,7 +280,7 @@ std::string plan_imaging(const ImagingJob& job, bool json) {
 std::string graph_imaging(const ImagingJob& job, const std::string& format, const std::string&) {
   const auto plan = graphs::plan_imaging_job(job);
   graphs::Recorder recorder;
-  record_graph(plan, recorder);
+  graphs::record_graph(plan, recorder);
   return graphs::dump(recorder, runtime::CostModel(runtime::CostModel::default_file()), format);
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "graphs/run_record.hpp"
 
+#include <algorithm>
 #include <chrono>
 
 #include "traces/machine_file.hpp"
@@ -112,8 +113,16 @@ nlohmann::json run_metrics(const RunFigures& figures, const runtime::Timeline& t
                                 {"cost_per_job_usd", print.cost_usd()},
                                 {"energy_cost_usd", print.energy_usd},
                                 {"capex_usd", print.capex_usd},
+                                // Bought, and running like this all its life.
+                                {"tco_usd", machine.price_usd + json["power_w"].get<double>() * 1e-3 *
+                                                                    machine.lifetime_h * site.price_usd_kwh},
                                 {"cost_efficiency_vis_usd", visibilities / print.cost_usd()}};
   }
+  json["data_locality"] = measured.task_bytes > 0
+                              ? std::clamp(1 - static_cast<double>(timeline.transferred_bytes) /
+                                                   static_cast<double>(measured.task_bytes),
+                                           0.0, 1.0)
+                              : 1.0;
   // Accesses of tasks to their data: the program's own count, not the memory controller's.
   json["memory_bandwidth_gb_s"] = static_cast<double>(measured.task_bytes) * 1e-9 / figures.time_s;
   json["memory_efficiency_gb_j"] = static_cast<double>(measured.task_bytes) * 1e-9 / joule;

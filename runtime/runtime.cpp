@@ -162,6 +162,7 @@ struct Runtime::Impl {
   std::atomic<double> predicted_done_s{0};
   unsigned io_context = 0, compute_context = 0;
   int io_priority_min = 0, io_priority_max = 0, priority_min = 0, priority_max = 0;
+  int64_t transferred_bytes = 0;
   double start_s = 0, origin_s = 0;
   bool started = false;
   [[maybe_unused]] bool strict = true;
@@ -452,6 +453,13 @@ Timeline Runtime::timeline() const {
     timeline.begin_s = first;
     timeline.makespan_s = last - first;
   }
+  for (int bus = 0; bus < starpu_bus_get_count(); ++bus) {
+    starpu_profiling_bus_info info{};
+    // Reading sets StarPU's counter back to zero.
+    if (starpu_bus_get_profiling_info(bus, &info) == 0)
+      impl_->transferred_bytes += static_cast<int64_t>(info.transferred_bytes);
+  }
+  timeline.transferred_bytes = impl_->transferred_bytes;
   timeline.origin_s = impl_->origin_s;
   timeline.dependencies = impl_->dependencies;
   for (const auto& data : impl_->data) timeline.data.push_back(data->spec);

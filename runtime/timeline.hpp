@@ -47,6 +47,7 @@ struct Timeline {
   std::vector<DataSpec> data;     ///< by DataId
   double origin_s = 0;            ///< time 0 on std::chrono::steady_clock
   std::vector<MemorySample> memory;
+  int64_t transferred_bytes = 0;  ///< between host and devices
 };
 
 }  // namespace fringeflow::runtime

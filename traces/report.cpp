@@ -76,6 +76,14 @@ std::string report_text(const StoredRun& run) {
     for (const auto& [site, one] : m["sites"].items())
       line("  " + site,
            fmt::format("{:.3g} g CO2e, {:.3g} $", number(one, "carbon_g"), number(one, "cost_per_job_usd")));
+  if (m.contains("dirty_rms_jy_beam"))
+    line("image", fmt::format("dirty rms {:.4g} Jy/beam, dynamic range {:.4g}",
+                              number(m, "dirty_rms_jy_beam"), number(m, "dynamic_range")));
+  if (m.contains("psnr_db"))
+    line("against reference",
+         fmt::format("PSNR {:.2f} dB, SSIM {:.5f}; {} sources: {:.3g} asec off, fluxes by {} (median)",
+                     number(m, "psnr_db"), number(m, "ssim"), number(m, "reference_sources"),
+                     number(m, "astrometric_error_asec"), percent(number(m, "photometric_error_relative"))));
   text += fmt::format("\n{:<26}{:>9}{:>9}{:>9}{:>9}\n", "worker", "busy s", "data s", "around s", "idle s");
   for (const auto& worker : m.at("workers"))
     text += fmt::format("{:<26}{:>9.3f}{:>9.3f}{:>9.3f}{:>9.3f}\n",

@@ -34,6 +34,10 @@ std::string StoredRun::name() const {
   return folder.ends_with("-run") ? folder.substr(0, folder.size() - 4) : folder;
 }
 
+std::string StoredRun::prefix() const {
+  return path_.ends_with("-run") ? path_.substr(0, path_.size() - 4) : path_;
+}
+
 const StoredTimeline& StoredRun::timeline() const {
   if (!timeline_) timeline_ = std::make_unique<StoredTimeline>(path_ + "/timeline.json");
   return *timeline_;

@@ -20,6 +20,10 @@ class StoredRun {
   /// The products' prefix, without folders: "field" for out/field-run/.
   std::string name() const;
   const nlohmann::json& metrics() const { return metrics_; }
+  /// "out/field".
+  std::string prefix() const;
+  /// Adds figures found out afterwards.
+  void add_metrics(const nlohmann::json& more) { metrics_.update(more); }
   /// Reads the timeline when it is first asked for. Throws UserError.
   const StoredTimeline& timeline() const;
   /// The resolved workflow; empty when there is none.

@@ -8,6 +8,7 @@
 #include "apps/commands.hpp"
 #include "io/atomic_file.hpp"
 #include "traces/export.hpp"
+#include "traces/quality.hpp"
 
 namespace fringeflow::apps {
 namespace {
@@ -29,13 +30,14 @@ void export_to(const traces::StoredRun& run, const std::string& folder) {
 
 void add_report(CLI::App& app, Context& context) {
   auto name = std::make_shared<std::string>(), html = std::make_shared<std::string>(),
-       exports = std::make_shared<std::string>();
+       exports = std::make_shared<std::string>(), reference = std::make_shared<std::string>();
   auto json = std::make_shared<bool>(false);
   CLI::App* command =
       add_command(app, context, "report", "what a run says of itself: bounds, workers, codelets, energy",
-                  [name, html, exports, json] {
+                  [name, html, exports, reference, json] {
                     if (name->empty()) throw UserError("report: name a run directory (PREFIX-run)");
-                    const traces::StoredRun run(*name);
+                    traces::StoredRun run(*name);
+                    run.add_metrics(traces::image_quality(run.prefix(), *reference));
                     if (!html->empty()) {
                       io::write_file(*html, traces::report_html(run));
                       spdlog::info("{}", *html);
@@ -51,6 +53,10 @@ void add_report(CLI::App& app, Context& context) {
   command->add_option("--html", *html, "write one page that stands alone")->type_name("FILE");
   command->add_option("--export", *exports, "write paje.trace (ViTE), tasks.rec and dag.dot (StarVZ)")
       ->type_name("FOLDER");
+  command
+      ->add_option("--reference", *reference,
+                   "how far the image is from this one: PSNR, SSIM, positions, fluxes")
+      ->type_name("FITS");
   command->add_flag("--json", *json, "the metrics as JSON");
 }
 

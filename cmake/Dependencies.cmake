@@ -33,6 +33,12 @@ find_package(CLI11 REQUIRED)
 find_package(Eigen3 REQUIRED NO_MODULE)
 find_package(HDF5 REQUIRED COMPONENTS C)
 
+# Drawn with in the pages of `fringeflow report`; becomes part of the program.
+find_file(FRINGEFLOW_D3 d3.min.js PATHS /usr/share/javascript/d3 NO_DEFAULT_PATH)
+if(NOT FRINGEFLOW_D3)
+  message(FATAL_ERROR "d3.min.js is missing: install libjs-d3, or run scripts/setup")
+endif()
+
 add_library(ff_third_party INTERFACE)
 target_link_libraries(ff_third_party INTERFACE PkgConfig::FF_DEPS spdlog::spdlog fmt::fmt nlohmann_json::nlohmann_json CLI11::CLI11
   Eigen3::Eigen HDF5::HDF5 Threads::Threads)

@@ -12,30 +12,14 @@
 
 namespace fringeflow::graphs {
 
-using runtime::Access;
-
 runtime::DataId Recorder::create(runtime::DataSpec spec) {
   data_.push_back(std::move(spec));
-  uses_.emplace_back();
   return static_cast<runtime::DataId>(data_.size()) - 1;
 }
 
 int64_t Recorder::submit(runtime::Task task) {
-  const auto id = static_cast<int64_t>(tasks_.size());
-  std::set<int64_t> before;
-  for (const auto& [data, access] : task.data) {
-    auto& use = uses_.at(static_cast<size_t>(data));
-    if (use.writer >= 0) before.insert(use.writer);
-    if (access == Access::read) {
-      use.readers.push_back(id);
-    } else {
-      before.insert(use.readers.begin(), use.readers.end());
-      use.readers.clear();
-      use.writer = id;
-    }
-  }
-  before.erase(id);
-  tasks_.push_back({std::move(task), {before.begin(), before.end()}});
+  const int64_t id = dependencies_.submit(task.data);
+  tasks_.push_back(std::move(task));
   return id;
 }
 
@@ -43,19 +27,19 @@ GraphTotals totals(const Recorder& recorder, const runtime::CostModel& costs) {
   GraphTotals result;
   std::map<const runtime::CodeletDef*, size_t> at;
   std::vector<double> finish;
-  for (const auto& recorded : recorder.tasks()) {
-    const auto& codelet = *recorded.task.codelet;
-    const double seconds = costs.seconds(codelet, recorded.task.arguments.get(), runtime::Device::cpu);
+  for (const auto& task : recorder.tasks()) {
+    const auto& codelet = *task.codelet;
+    const double seconds = costs.seconds(codelet, task.arguments.get(), runtime::Device::cpu);
     const auto [entry, fresh] = at.try_emplace(&codelet, result.codelets.size());
     if (fresh) result.codelets.push_back({&codelet, 0, 0, 0});
     auto& sum = result.codelets[entry->second];
     ++sum.count;
     sum.seconds += seconds;
-    sum.work += codelet.work != nullptr ? codelet.work(recorded.task.arguments.get()) : 1;
+    sum.work += codelet.work != nullptr ? codelet.work(task.arguments.get()) : 1;
     (codelet.role == runtime::Role::io ? result.io_s : result.compute_s) += seconds;
     double start = 0;
-    for (const auto before : recorded.predecessors)
-      start = std::max(start, finish[static_cast<size_t>(before)]);
+    for (const auto& before : recorder.dependencies().of(static_cast<int64_t>(finish.size())))
+      start = std::max(start, finish[static_cast<size_t>(before.task)]);
     finish.push_back(start + seconds);
     result.critical_path_s = std::max(result.critical_path_s, finish.back());
   }
@@ -81,8 +65,7 @@ Condensed condense(const Recorder& recorder, const runtime::CostModel& costs, si
   const bool whole = recorder.tasks().size() <= most;
   std::map<std::string, size_t> groups;
   std::vector<size_t> node_of;
-  for (const auto& recorded : recorder.tasks()) {
-    const auto& task = recorded.task;
+  for (const auto& task : recorder.tasks()) {
     std::string label = task.codelet->name;
     if (task.tag.cycle > 0) label += fmt::format(" cycle {}", task.tag.cycle);
     if (whole) {
@@ -101,9 +84,9 @@ Condensed condense(const Recorder& recorder, const runtime::CostModel& costs, si
     node.seconds += costs.seconds(*task.codelet, task.arguments.get(), runtime::Device::cpu);
     node.flops += task.codelet->flops_per_work *
                   (task.codelet->work != nullptr ? task.codelet->work(task.arguments.get()) : 1);
-    for (const auto before : recorded.predecessors)
-      if (node_of[static_cast<size_t>(before)] != entry->second)
-        result.edges.emplace(node_of[static_cast<size_t>(before)], entry->second);
+    for (const auto& before : recorder.dependencies().of(static_cast<int64_t>(node_of.size())))
+      if (node_of[static_cast<size_t>(before.task)] != entry->second)
+        result.edges.emplace(node_of[static_cast<size_t>(before.task)], entry->second);
     node_of.push_back(entry->second);
   }
   return result;

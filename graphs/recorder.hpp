@@ -7,31 +7,28 @@
 
 #include "runtime/codelet.hpp"
 #include "runtime/cost_model.hpp"
+#include "runtime/dependencies.hpp"
 
 namespace fringeflow::graphs {
 
 class Recorder final : public runtime::TaskSink {
  public:
-  struct RecordedTask {
-    runtime::Task task;
-    std::vector<int64_t> predecessors;  ///< of StarPU's sequential consistency, without repeats
-  };
   runtime::DataId create(runtime::DataSpec spec) override;
   int64_t submit(runtime::Task task) override;
-  bool wait(int64_t) override { return false; }
+  bool wait(int64_t ticket) override {
+    dependencies_.wait(ticket);
+    return false;
+  }
   bool failed() const override { return false; }
 
   const std::vector<runtime::DataSpec>& data() const { return data_; }
-  const std::vector<RecordedTask>& tasks() const { return tasks_; }
+  const std::vector<runtime::Task>& tasks() const { return tasks_; }
+  const runtime::Dependencies& dependencies() const { return dependencies_; }
 
  private:
-  struct LastUse {
-    int64_t writer = -1;
-    std::vector<int64_t> readers;
-  };
   std::vector<runtime::DataSpec> data_;
-  std::vector<LastUse> uses_;
-  std::vector<RecordedTask> tasks_;
+  std::vector<runtime::Task> tasks_;
+  runtime::Dependencies dependencies_;
 };
 
 /// Totals of a recorded graph under a cost model.

@@ -4,25 +4,27 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cmath>
 #include <fstream>
 #include <nlohmann/json.hpp>
+#include <sstream>
 
+#include "io/error.hpp"
 #include "runtime/machine.hpp"
 
 namespace fringeflow::runtime {
+namespace {
+
+int size_of(double work) { return static_cast<int>(std::floor(std::log2(work))); }
+
+bool usable(const CostSample& sample) { return sample.work > 0 && sample.seconds > 0; }
+
+}  // namespace
 
 CostModel::CostModel(std::filesystem::path file) : file_(std::move(file)) {
-  std::ifstream stream(file_);
-  const auto json = nlohmann::json::parse(stream, nullptr, false);
-  if (!json.is_object()) return;
-  for (const auto& [key, value] : json.items()) {
-    // Another version's or a damaged record counts as none.
-    if (!value.is_object()) continue;
-    const auto rate = value.find("seconds_per_work"), samples = value.find("samples");
-    if (rate == value.end() || !rate->is_number() || rate->get<double>() <= 0) continue;
-    records_[key] = {rate->get<double>(),
-                     samples != value.end() && samples->is_number_integer() ? samples->get<int64_t>() : 0};
-  }
+  std::ostringstream text;
+  text << std::ifstream(file_).rdbuf();
+  records_ = from_text(text.str());
 }
 
 std::filesystem::path CostModel::default_file() {
@@ -34,42 +36,115 @@ std::string CostModel::key(const CodeletDef& codelet, Device device) {
          (device == Device::cpu ? "_cpu" : "_cuda");
 }
 
-double CostModel::seconds(const CodeletDef& codelet, const void* arguments, Device device) const {
-  const double work = codelet.work != nullptr && arguments != nullptr ? codelet.work(arguments) : 1.0;
-  const auto record = records_.find(key(codelet, device));
-  const double per_work = record != records_.end() ? record->second.seconds_per_work
-                                                   : 1.0 / (device == Device::cpu ? codelet.cpu_work_per_s
-                                                                                  : codelet.cuda_work_per_s);
-  return std::max(work * per_work, 1e-6);
+std::string CostModel::to_text(const Records& records) {
+  auto json = nlohmann::json::object();
+  for (const auto& [key, sizes] : records)
+    for (const auto& [size, record] : sizes)
+      json[key]["sizes"][std::to_string(size)] = {{"seconds_per_work", record.seconds_per_work},
+                                                  {"samples", record.samples}};
+  return json.dump(1) + "\n";
 }
 
-void CostModel::learn(const std::map<std::string, std::vector<double>>& seconds_per_work) {
-  for (const auto& [key, samples] : seconds_per_work) {
-    if (samples.empty()) continue;
-    auto sorted = samples;
-    const auto middle = sorted.begin() + static_cast<std::ptrdiff_t>(sorted.size() / 2);
-    std::nth_element(sorted.begin(), middle, sorted.end());
-    auto& record = records_[key];
-    // Runs weigh by their tasks, the past by at most as many again, so that records follow a changed machine.
-    const double old_weight =
-        static_cast<double>(std::min<int64_t>(record.samples, static_cast<int64_t>(sorted.size())));
-    const double new_weight = static_cast<double>(sorted.size());
-    record.seconds_per_work =
-        (record.seconds_per_work * old_weight + *middle * new_weight) / (old_weight + new_weight);
-    record.samples += static_cast<int64_t>(sorted.size());
+CostModel::Records CostModel::from_text(const std::string& text) {
+  Records records;
+  const auto json = nlohmann::json::parse(text, nullptr, false);
+  if (!json.is_object()) return records;
+  for (const auto& [key, value] : json.items()) {
+    if (!value.is_object() || !value.contains("sizes") || !value["sizes"].is_object()) continue;
+    for (const auto& [size, record] : value["sizes"].items()) {
+      if (!record.is_object()) continue;
+      const auto rate = record.find("seconds_per_work"), samples = record.find("samples");
+      if (rate == record.end() || !rate->is_number() || !(rate->get<double>() > 0)) continue;
+      if (size.empty() || size.find_first_not_of("-0123456789") != std::string::npos || size.size() > 5)
+        continue;
+      records[key][std::atoi(size.c_str())] = {
+          rate->get<double>(),
+          samples != record.end() && samples->is_number_integer() ? samples->get<int64_t>() : 0};
+    }
   }
-  nlohmann::json json;
-  for (const auto& [key, record] : records_)
-    json[key] = {{"seconds_per_work", record.seconds_per_work}, {"samples", record.samples}};
+  return records;
+}
+
+double CostModel::seconds(const CodeletDef& codelet, const void* arguments, Device device) const {
+  const double work = codelet.work != nullptr && arguments != nullptr ? codelet.work(arguments) : 1.0;
+  return seconds_for(codelet, work, device);
+}
+
+double CostModel::seconds_for(const CodeletDef& codelet, double work, Device device) const {
+  constexpr double kLeast = 1e-6;
+  const auto found = records_.find(key(codelet, device));
+  if (found == records_.end() || !(work > 0))
+    return std::max(work / (device == Device::cpu ? codelet.cpu_work_per_s : codelet.cuda_work_per_s),
+                    kLeast);
+  const auto& sizes = found->second;
+  const auto above = sizes.lower_bound(size_of(work));
+  if (above == sizes.end()) return std::max(work * sizes.rbegin()->second.seconds_per_work, kLeast);
+  if (above->first == size_of(work) || above == sizes.begin())
+    return std::max(work * above->second.seconds_per_work, kLeast);
+  const auto below = std::prev(above);
+  const double t = (std::log2(work) - below->first) / (above->first - below->first);
+  return std::max(work * std::exp((1 - t) * std::log(below->second.seconds_per_work) +
+                                  t * std::log(above->second.seconds_per_work)),
+                  kLeast);
+}
+
+bool CostModel::recorded(const CodeletDef& codelet, Device device) const {
+  return records_.contains(key(codelet, device));
+}
+
+void CostModel::learn(const CostSamples& all) {
+  for (const auto& [key, samples] : all) {
+    std::map<int, std::vector<double>> rates;
+    for (const auto& sample : samples)
+      if (usable(sample)) rates[size_of(sample.work)].push_back(sample.seconds / sample.work);
+    for (auto& [size, sorted] : rates) {
+      const auto middle = sorted.begin() + static_cast<std::ptrdiff_t>(sorted.size() / 2);
+      std::nth_element(sorted.begin(), middle, sorted.end());
+      auto& record = records_[key][size];
+      // Runs weigh by their tasks, the past by at most as many again, so that records follow a changed machine.
+      const auto count = static_cast<int64_t>(sorted.size());
+      const auto old_weight = static_cast<double>(std::min(record.samples, count));
+      record.seconds_per_work =
+          (record.seconds_per_work * old_weight + *middle * static_cast<double>(count)) /
+          (old_weight + static_cast<double>(count));
+      record.samples += count;
+    }
+  }
+  write();
+}
+
+void CostModel::prefer(const CostSamples& all) {
+  for (const auto& [key, samples] : all) {
+    std::map<int, std::pair<CostSample, int64_t>> sums;
+    for (const auto& sample : samples) {
+      if (!usable(sample)) continue;
+      auto& [sum, count] = sums[size_of(sample.work)];
+      sum.work += sample.work;
+      sum.seconds += sample.seconds;
+      ++count;
+    }
+    for (const auto& [size, sum] : sums)
+      records_[key][size] = {sum.first.seconds / sum.first.work, sum.second};
+  }
+}
+
+void CostModel::import(const Records& records) {
+  for (const auto& [key, sizes] : records) records_[key] = sizes;
+  if (!write()) throw RunError(file_.string() + ": the records cannot be written");
+}
+
+bool CostModel::write() const {
   const auto temporary = file_.string() + "." + std::to_string(getpid());
   std::error_code error;
   {
     std::ofstream stream(temporary);
-    stream << json.dump(1) << '\n';
+    stream << to_text(records_);
     if (!stream) error = std::make_error_code(std::errc::io_error);
   }
   if (!error) std::filesystem::rename(temporary, file_, error);
-  if (error) std::filesystem::remove(temporary, error);
+  std::error_code ignored;
+  if (error) std::filesystem::remove(temporary, ignored);
+  return !error;
 }
 
 }  // namespace fringeflow::runtime

@@ -90,6 +90,23 @@ int64_t available_memory_bytes() {
 
 int64_t peak_resident_bytes() { return status_kib("VmHWM:") * 1024; }
 
+int64_t resident_bytes() { return status_kib("VmRSS:") * 1024; }
+
+ProcessIo process_io() {
+  ProcessIo result;
+  std::ifstream file("/proc/self/io");
+  std::string key;
+  for (int64_t value = 0; file >> key >> value;) {
+    if (key == "rchar:") result.read_chars = value;
+    if (key == "wchar:") result.written_chars = value;
+    if (key == "syscr:") result.read_calls = value;
+    if (key == "syscw:") result.write_calls = value;
+    if (key == "read_bytes:") result.read_disk = value;
+    if (key == "write_bytes:") result.written_disk = value;
+  }
+  return result;
+}
+
 fs::path cache_directory() {
   std::vector<fs::path> candidates;
   if (const char* own = std::getenv("FRINGEFLOW_CACHE")) candidates.emplace_back(own);

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <cstdlib>
 #include <cstring>
 #include <deque>
@@ -55,8 +56,6 @@ struct Instance {
   Tag tag;
   int64_t id = 0;
   double submit_s = 0;
-  double ready_hint_s = 0;
-  void* records = nullptr;
 };
 
 struct WorkerRecords {
@@ -159,10 +158,12 @@ struct Runtime::Impl {
   std::vector<WorkerRecords> records;
   std::unordered_map<int64_t, starpu_task*> waitable;
   std::atomic<int64_t> submitted{0}, finished{0};
+  Dependencies dependencies;
   std::atomic<double> predicted_done_s{0};
   unsigned io_context = 0, compute_context = 0;
   int io_priority_min = 0, io_priority_max = 0, priority_min = 0, priority_max = 0;
-  double start_s = 0;
+  int64_t transferred_bytes = 0;
+  double start_s = 0, origin_s = 0;
   bool started = false;
   [[maybe_unused]] bool strict = true;
 
@@ -217,6 +218,12 @@ struct Runtime::Impl {
       record.work =
           instance->codelet->work != nullptr ? instance->codelet->work(instance->arguments.get()) : 1;
       for (const auto bytes : instance->buffer_bytes) record.bytes += bytes;
+      auto span = [](timespec from, timespec to) {
+        return std::max(0.0, starpu_timing_timespec_delay_us(&from, &to) * 1e-6);
+      };
+      record.fetch_s = span(info->acquire_data_start_time, info->acquire_data_end_time);
+      record.overhead_s = span(info->acquire_data_end_time, info->start_time) +
+                          span(info->end_time, info->release_data_end_time);
       if (record.codelet->role == Role::compute)
         impl.predicted_done_s.fetch_add(record.predicted_s, std::memory_order_relaxed);
       impl.records[static_cast<size_t>(worker)].tasks.push_back(record);
@@ -280,6 +287,8 @@ Runtime::Runtime(const RuntimeOptions& options) : impl_(std::make_unique<Impl>()
   impl_->started = true;
   starpu_profiling_status_set(STARPU_PROFILING_ENABLE);
   impl_->start_s = now_s();
+  impl_->origin_s =
+      std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
 
   std::vector<int> compute_workers, io_workers;
   for (unsigned worker = 0; worker < starpu_worker_get_count(); ++worker) {
@@ -335,7 +344,7 @@ int64_t Runtime::submit(Task task) {
   instance->codelet = task.codelet;
   instance->arguments = std::move(task.arguments);
   instance->tag = task.tag;
-  instance->id = impl.submitted.load(std::memory_order_relaxed);
+  instance->id = impl.dependencies.submit(task.data);
 
   starpu_task* starpu = starpu_task_create();
   const size_t count = task.data.size();
@@ -390,6 +399,7 @@ bool Runtime::wait(int64_t ticket) {
   if (starpu_task_wait(found->second) != 0) throw RunError("waiting for a task failed");
   starpu_task_destroy(found->second);
   impl_->waitable.erase(found);
+  impl_->dependencies.wait(ticket);
   return true;
 }
 
@@ -439,17 +449,28 @@ Timeline Runtime::timeline() const {
     first = std::min(first, task.submit_s);
     last = std::max(last, task.end_s);
   }
-  timeline.makespan_s = timeline.tasks.empty() ? 0 : last - first;
+  if (!timeline.tasks.empty()) {
+    timeline.begin_s = first;
+    timeline.makespan_s = last - first;
+  }
+  for (int bus = 0; bus < starpu_bus_get_count(); ++bus) {
+    starpu_profiling_bus_info info{};
+    // Reading sets StarPU's counter back to zero.
+    if (starpu_bus_get_profiling_info(bus, &info) == 0)
+      impl_->transferred_bytes += static_cast<int64_t>(info.transferred_bytes);
+  }
+  timeline.transferred_bytes = impl_->transferred_bytes;
+  timeline.origin_s = impl_->origin_s;
+  timeline.dependencies = impl_->dependencies;
+  for (const auto& data : impl_->data) timeline.data.push_back(data->spec);
   return timeline;
 }
 
 void Runtime::learn() {
-  std::map<std::string, std::vector<double>> samples;
+  CostSamples samples;
   for (const auto& worker : impl_->records)
     for (const auto& task : worker.tasks)
-      if (task.work > 0 && task.end_s - task.start_s > 50e-6)
-        samples[CostModel::key(*task.codelet, task.device)].push_back((task.end_s - task.start_s) /
-                                                                      task.work);
+      samples[CostModel::key(*task.codelet, task.device)].push_back({task.work, task.end_s - task.start_s});
   impl_->costs->learn(samples);
 }
 

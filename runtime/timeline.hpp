@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "runtime/codelet.hpp"
+#include "runtime/dependencies.hpp"
 
 namespace fringeflow::runtime {
 
@@ -20,7 +21,10 @@ struct TaskRecord {
   double submit_s = 0, ready_s = 0, start_s = 0, end_s = 0;
   double predicted_s = 0;
   double work = 0;
-  int64_t bytes = 0;  ///< of all the task's data
+  int64_t bytes = 0;   ///< of all the task's data
+  double fetch_s = 0;  ///< the worker waited for the task's data, before start_s
+  double overhead_s =
+      0;  ///< the worker was busy with the task outside of fetching and its body: releasing, waking others
 };
 
 struct WorkerInfo {
@@ -29,10 +33,21 @@ struct WorkerInfo {
   Device device = Device::cpu;
 };
 
+struct MemorySample {
+  double at_s = 0;
+  int64_t resident_bytes = 0;
+};
+
 struct Timeline {
   std::vector<WorkerInfo> workers;
   std::vector<TaskRecord> tasks;  ///< ordered by start
+  double begin_s = 0;             ///< first submission
   double makespan_s = 0;          ///< first submission to last end
+  Dependencies dependencies;      ///< by TaskRecord::id
+  std::vector<DataSpec> data;     ///< by DataId
+  double origin_s = 0;            ///< time 0 on std::chrono::steady_clock
+  std::vector<MemorySample> memory;
+  int64_t transferred_bytes = 0;  ///< between host and devices
 };
 
 }  // namespace fringeflow::runtime

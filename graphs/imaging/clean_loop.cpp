@@ -149,8 +149,6 @@ void ImagingGraph::clean(const std::function<const deconvolve::LoopBlock*(DataId
   // A model to continue from comes off the data first.
   if (plan_.start_model) grid_pass(instances, true);
 
-  // Where nothing runs the number of cycles is not known: three is what a typical field takes.
-  constexpr int kAssumedCycles = 3;
   while (!sink_.failed()) {
     std::vector<int64_t> tickets;
     for (size_t p = 0; p < logs_.size(); ++p) tickets.push_back(submit_decide(p));
@@ -158,7 +156,7 @@ void ImagingGraph::clean(const std::function<const deconvolve::LoopBlock*(DataId
     for (size_t p = 0; p < tickets.size(); ++p) {
       const bool known = sink_.wait(tickets[p]);
       if (sink_.failed()) return;
-      if (known ? state_of(loops_[p])->decision.clean : cycle_ < kAssumedCycles) {
+      if (known ? state_of(loops_[p])->decision.clean : cycle_ < assumed_cycles_) {
         another = true;
         ++cycle_;
         submit_minor(p);

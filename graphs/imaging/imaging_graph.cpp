@@ -34,4 +34,14 @@ void ImagingGraph::dirty() {
   grid_pass(instances, false);
 }
 
+void record_graph(const ImagingPlan& plan, runtime::TaskSink& sink, int cycles) {
+  ImagingGraph graph(plan, sink);
+  graph.assume_cycles(cycles);
+  graph.dirty();
+  graph.write_dirty(nullptr);
+  if (!plan.cleans()) return;
+  graph.clean([](runtime::DataId) { return nullptr; });
+  graph.write_cleaned(nullptr);
+}
+
 }  // namespace fringeflow::graphs

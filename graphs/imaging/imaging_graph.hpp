@@ -24,6 +24,9 @@ namespace fringeflow::graphs {
 using runtime::Access;
 using runtime::DataId;
 
+/// Major cycles that a typical field takes.
+constexpr int kTypicalCycles = 3;
+
 /// Images in memory, by output channel and Stokes.
 struct ImageSet {
   std::vector<std::vector<DataId>> residual, model;  ///< [channel][stokes]
@@ -41,6 +44,8 @@ class ImagingGraph {
   /// Submits the writing of products. `products` collects files that appear together.
   void write_dirty(const std::shared_ptr<io::Products>& products);
   void write_cleaned(const std::shared_ptr<io::Products>& products);
+  /// How many major cycles clean() emits where nothing runs and their number is not known.
+  void assume_cycles(int cycles) { assumed_cycles_ = cycles; }
 
   const ImageSet& images() const { return images_; }
   DataId sums() const { return sums_; }
@@ -115,6 +120,7 @@ class ImagingGraph {
   runtime::TaskSink& sink_;
   std::shared_ptr<ReadCounters> counters_ = std::make_shared<ReadCounters>();
   int32_t cycle_ = 0;
+  int assumed_cycles_ = kTypicalCycles;
 
   ImageSet images_;
   DataId sums_ = -1, density_ = -1, density_summary_ = -1;
@@ -135,5 +141,8 @@ class ImagingGraph {
   std::vector<DataId> beams_;
   DataId headline_image_ = -1, headline_residual_ = -1;
 };
+
+/// The whole job into a sink that runs nothing.
+void record_graph(const ImagingPlan& plan, runtime::TaskSink& sink, int cycles = kTypicalCycles);
 
 }  // namespace fringeflow::graphs

@@ -4,7 +4,6 @@
 
 #include <unistd.h>
 
-#include <chrono>
 #include <cmath>
 
 #include "codelets/restore/restore_tasks.hpp"
@@ -17,12 +16,13 @@
 #include "graphs/progress.hpp"
 #include "graphs/recorder.hpp"
 #include "graphs/run_log.hpp"
+#include "graphs/run_record.hpp"
 #include "io/catalogue.hpp"
 #include "io/error.hpp"
 #include "io/run_directory.hpp"
 #include "runtime/machine.hpp"
 #include "runtime/runtime.hpp"
-#include "traces/metrics.hpp"
+#include "traces/timeline_file.hpp"
 
 namespace fringeflow {
 namespace {
@@ -91,7 +91,8 @@ Headline headline(const ImagingPlan& plan, const float* image, const float* resi
 
 /// The five lines that end a run.
 std::string closing_lines(const ImagingPlan& plan, const ImagingGraph& graph, const runtime::Runtime& runtime,
-                          double seconds, const io::Products& products, nlohmann::json& metrics) {
+                          const io::Products& products, nlohmann::json& metrics) {
+  const double seconds = metrics["time_s"];
   const auto top = headline(plan, runtime.host(graph.headline_image()).as<const float>(),
                             runtime.host(graph.headline_residual()).as<const float>());
   std::string text;
@@ -110,7 +111,7 @@ std::string closing_lines(const ImagingPlan& plan, const ImagingGraph& graph, co
   const auto direction = grid.direction_at(static_cast<double>(top.x), static_cast<double>(top.y));
   const auto total = graph.counters()->total();
   const auto beyond = graph.counters()->beyond_grid();
-  const auto peak_memory = runtime::peak_resident_bytes();
+  const auto peak_memory = metrics["peak_memory_bytes"].get<int64_t>();
   const double share = 100.0 / static_cast<double>(std::max<int64_t>(total.visibilities, 1));
   text += fmt::format("beam          {}\n", beam);
   text += fmt::format("noise, peak   {:.4g} Jy/beam (robust), {:.4g} Jy/beam at pixel {}, {}{}\n", top.sigma,
@@ -140,34 +141,23 @@ std::string closing_lines(const ImagingPlan& plan, const ImagingGraph& graph, co
   }
   text += fmt::format("products      {0}-*.fits ({1} files){2}, {0}-run/\n", plan.job.write.prefix, images,
                       others);
-  metrics["visibilities"] = total.visibilities;
   metrics["visibilities_flagged"] = total.flagged;
   metrics["visibilities_beyond_grid"] = beyond;
-  metrics["throughput_vis_s"] = static_cast<double>(total.visibilities) / seconds;
   metrics["bytes_read"] = graph.counters()->bytes();
   metrics["reread_factor"] =
       static_cast<double>(graph.counters()->bytes()) / static_cast<double>(std::max<int64_t>(total.bytes, 1));
-  metrics["peak_memory_bytes"] = peak_memory;
   metrics["planned_memory_bytes"] = plan.memory.total();
   metrics["memory_limit_bytes"] = plan.memory.budget;
   metrics["peak_jy_beam"] = top.peak;
   metrics["noise_jy_beam"] = top.sigma;
+  if (top.sigma > 0) metrics["dynamic_range"] = top.peak / top.sigma;
   return text;
-}
-
-void record_graph(const ImagingPlan& plan, graphs::Recorder& recorder) {
-  ImagingGraph graph(plan, recorder);
-  graph.dirty();
-  graph.write_dirty(nullptr);
-  if (!plan.cleans()) return;
-  graph.clean([](runtime::DataId) { return nullptr; });
-  graph.write_cleaned(nullptr);
 }
 
 /// For the progress line: what the cost model thinks of the whole graph.
 double predicted_core_seconds(const ImagingPlan& plan, const runtime::CostModel& costs) {
   graphs::Recorder recorder;
-  record_graph(plan, recorder);
+  graphs::record_graph(plan, recorder);
   return graphs::totals(recorder, costs).compute_s;
 }
 
@@ -187,22 +177,19 @@ void notes(const ImagingPlan& plan, graphs::RunLog& log) {
 }  // namespace
 
 void run_imaging(const ImagingJob& job) {
-  const auto start = std::chrono::steady_clock::now();
-  const auto seconds = [&] {
-    return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-  };
+  graphs::RunRecord record;
   io::check_writable_prefix(job.write.prefix);
   graphs::RunLog log;
   const auto plan = graphs::plan_imaging_job(job);
   notes(plan, log);
   log.info(graphs::describe(plan));
-  const double planned_s = seconds();
+  record.phase("planning");
 
   auto products = std::make_shared<io::Products>();
-  nlohmann::json metrics = nlohmann::json::object();
   const io::RunDirectory directory(job.write.prefix);
   directory.write_text("workflow.yaml", job.workflow_text);
   runtime::Runtime runtime(job.runtime);
+  record.phase("start");
   const auto& info = runtime.info();
   if (job.runtime.cpus > info.cpus || job.runtime.io_workers > info.io_workers ||
       job.runtime.gpus > info.gpus)
@@ -224,28 +211,18 @@ void run_imaging(const ImagingJob& job) {
 #endif
   } catch (...) {
     directory.write_text("log.txt", log.text());
-    directory.write_text("timeline.json", traces::perfetto_json(runtime.timeline()));
+    directory.write_text("timeline.json", traces::perfetto_json(record.timeline(runtime)));
     throw;
   }
+  record.phase("graph");
   if (plan.cleans()) write_components(plan, graph, *products);
   products->commit();
 
-  const auto timeline = runtime.timeline();
-  const auto measured = traces::metrics(timeline);
-  const double total_s = seconds();
-  metrics["scheduler"] = info.scheduler;
-  metrics["cpus"] = info.cpus;
-  metrics["gpus"] = info.gpus;
-  metrics["io_workers"] = info.io_workers;
-  metrics["time_s"] = total_s;
-  metrics["planning_s"] = planned_s;
-  metrics["makespan_s"] = measured.makespan_s;
-  metrics["utilisation"] = measured.utilisation;
-  metrics["hidden_io"] = measured.hidden_io;
-  metrics["serial_share"] = measured.serial_share;
-  metrics["area_bound_s"] = measured.area_bound_s;
-  metrics["io_busy_s"] = measured.busy_io_s;
-  metrics["codelets"] = traces::per_codelet(timeline);
+  record.phase("products");
+  record.end();
+
+  const auto timeline = record.timeline(runtime);
+  auto metrics = record.metrics(runtime, timeline, graph.counters()->total().visibilities);
   if (plan.cleans())
     for (const auto id : graph.loop_blocks()) {
       const auto& state = runtime.host(id).as<const deconvolve::LoopBlock>()->state;
@@ -273,7 +250,7 @@ void run_imaging(const ImagingJob& job) {
           "output channel {} ({:.6g}..{:.6g} MHz) is flagged or of zero weight throughout: its images are "
           "blank",
           c, plan.channels[c].freq_begin_hz * 1e-6, plan.channels[c].freq_end_hz * 1e-6);
-  const auto lines = closing_lines(plan, graph, runtime, total_s, *products, metrics);
+  const auto lines = closing_lines(plan, graph, runtime, *products, metrics);
   log.info(lines);
   directory.write_text("log.txt", log.text());
   directory.write_text("timeline.json", traces::perfetto_json(timeline));
@@ -286,7 +263,7 @@ void run_imaging(const ImagingJob& job) {
 std::string plan_imaging(const ImagingJob& job, bool json) {
   const auto plan = graphs::plan_imaging_job(job);
   graphs::Recorder recorder;
-  record_graph(plan, recorder);
+  graphs::record_graph(plan, recorder);
   const runtime::CostModel costs(runtime::CostModel::default_file());
   const auto totals = graphs::totals(recorder, costs);
   const int cores = job.runtime.cpus > 0 ? job.runtime.cpus : runtime::available_cores();
@@ -312,7 +289,7 @@ std::string plan_imaging(const ImagingJob& job, bool json) {
   }
   std::string text = graphs::describe(plan);
   text += fmt::format("tasks     {} ({} cycles of cleaning assumed)\n", recorder.tasks().size(),
-                      plan.cleans() ? 3 : 0);
+                      plan.cleans() ? graphs::kTypicalCycles : 0);
   for (const auto& one : totals.codelets)
     text += fmt::format("  {:<18} {:>7} tasks {:>10.3f} s\n", one.codelet->name, one.count, one.seconds);
   text += fmt::format(
@@ -324,7 +301,7 @@ std::string plan_imaging(const ImagingJob& job, bool json) {
 std::string graph_imaging(const ImagingJob& job, const std::string& format, const std::string&) {
   const auto plan = graphs::plan_imaging_job(job);
   graphs::Recorder recorder;
-  record_graph(plan, recorder);
+  graphs::record_graph(plan, recorder);
   return graphs::dump(recorder, runtime::CostModel(runtime::CostModel::default_file()), format);
 }
 

@@ -189,27 +189,25 @@ TEST_F(ImagingPlanTest, GraphsOfPlans) {
       const auto recorder = record(plan);
       const runtime::CostModel costs(folder_ / "none.json");
       std::map<std::string, int64_t> count;
-      for (const auto& recorded : recorder.tasks()) {
-        const auto& codelet = *recorded.task.codelet;
+      for (const auto& task : recorder.tasks()) {
+        const auto& codelet = *task.codelet;
         ++count[codelet.name];
-        EXPECT_GT(costs.seconds(codelet, recorded.task.arguments.get(), runtime::Device::cpu), 0)
-            << codelet.name;
-        EXPECT_LT(costs.seconds(codelet, recorded.task.arguments.get(), runtime::Device::cpu), 100)
-            << codelet.name;
+        EXPECT_GT(costs.seconds(codelet, task.arguments.get(), runtime::Device::cpu), 0) << codelet.name;
+        EXPECT_LT(costs.seconds(codelet, task.arguments.get(), runtime::Device::cpu), 100) << codelet.name;
       }
       EXPECT_EQ(count["read"], static_cast<int64_t>(plan.chunks.size())) << "kept in memory: read once";
       EXPECT_EQ(count.contains("density"), weighting == WeightingScheme::briggs);
       EXPECT_EQ(count.contains("minor"), iterations > 0);
       // Only the first task of all data waits for nothing: nothing reads what nothing wrote.
       std::set<runtime::DataId> written;
-      for (const auto& recorded : recorder.tasks()) {
-        for (const auto& [data, access] : recorded.task.data) {
+      for (const auto& task : recorder.tasks()) {
+        for (const auto& [data, access] : task.data) {
           if (access == runtime::Access::read) {
-            EXPECT_TRUE(written.contains(data)) << recorded.task.codelet->name << " reads "
-                                                << recorder.data()[static_cast<size_t>(data)].name;
+            EXPECT_TRUE(written.contains(data))
+                << task.codelet->name << " reads " << recorder.data()[static_cast<size_t>(data)].name;
           }
         }
-        for (const auto& [data, access] : recorded.task.data)
+        for (const auto& [data, access] : task.data)
           if (access != runtime::Access::read) written.insert(data);
       }
     }
@@ -256,8 +254,8 @@ TEST(Registry, CodeletsOfAGraphAreRegistered) {
   const auto list = all_codelets();
   const std::set<const runtime::CodeletDef*> registered(list.begin(), list.end());
   std::set<std::string> missing;
-  for (const auto& recorded : recorder.tasks())
-    if (!registered.contains(recorded.task.codelet)) missing.insert(recorded.task.codelet->name);
+  for (const auto& task : recorder.tasks())
+    if (!registered.contains(task.codelet)) missing.insert(task.codelet->name);
   EXPECT_THAT(missing, ::testing::IsEmpty());
 }
 

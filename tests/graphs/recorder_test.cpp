@@ -38,8 +38,10 @@ class RecorderTest : public ::testing::Test {
                  const runtime::CodeletDef& codelet = kCompute, runtime::Tag tag = {}) {
     return recorder_.submit(runtime::make_task(codelet, seconds, std::move(data), tag));
   }
-  const std::vector<int64_t>& before(int64_t task) const {
-    return recorder_.tasks().at(static_cast<size_t>(task)).predecessors;
+  std::vector<int64_t> before(int64_t task) const {
+    std::vector<int64_t> result;
+    for (const auto& one : recorder_.dependencies().of(task)) result.push_back(one.task);
+    return result;
   }
 
   fringeflow::test::TemporaryFolder folder_;
@@ -90,6 +92,28 @@ TEST_F(RecorderTest, ARingThrottles) {
   EXPECT_THAT(before(2), IsEmpty());          // the second slot is free
   EXPECT_THAT(before(4), ElementsAre(0, 1));  // the first must have been used
   EXPECT_THAT(before(6), ElementsAre(2, 3));
+}
+
+TEST_F(RecorderTest, WhatTheSubmitterWaitedFor) {
+  const auto x = data(), y = data();
+  submit({{x, W}});
+  const auto first = submit({{x, R}});
+  recorder_.wait(first);
+  submit({{y, W}});
+  const auto second = submit({{y, R}});
+  recorder_.wait(second);
+  submit({});
+  EXPECT_THAT(before(2), ElementsAre(1)) << "no data in common";
+  EXPECT_THAT(before(3), ElementsAre(1, 2));
+  EXPECT_THAT(before(4), ElementsAre(3)) << "which waited for the first";
+  EXPECT_EQ(recorder_.dependencies().of(2)[0].data, -1);
+  EXPECT_EQ(recorder_.dependencies().of(3)[1].data, y);
+  // Two tasks submitted together and waited for one after the other.
+  const auto third = submit({}), fourth = submit({});
+  recorder_.wait(third);
+  recorder_.wait(fourth);
+  submit({});
+  EXPECT_THAT(before(7), ElementsAre(third, fourth));
 }
 
 TEST_F(RecorderTest, RunsNothing) {

@@ -39,7 +39,7 @@ TEST(CostModel, LearnsTheMedianAndKeepsIt) {
   const Nap nap{1};
   {
     CostModel costs(file);
-    costs.learn({{CostModel::key(rated_codelet(), Device::cpu), {1e-5, 2e-5, 9e-1}}});
+    costs.learn({{CostModel::key(rated_codelet(), Device::cpu), {{1000, 1e-2}, {1000, 2e-2}, {1000, 900}}}});
     EXPECT_DOUBLE_EQ(costs.seconds(rated_codelet(), &nap, Device::cpu), 2e-2);
   }
   EXPECT_EQ(folder.count(), 1u) << "no temporary file stays";
@@ -47,7 +47,7 @@ TEST(CostModel, LearnsTheMedianAndKeepsIt) {
   EXPECT_DOUBLE_EQ(costs.seconds(rated_codelet(), &nap, Device::cpu), 2e-2);
   EXPECT_DOUBLE_EQ(costs.seconds(rated_codelet(), &nap, Device::cuda), 1e-5)
       << "other devices keep their own";
-  costs.learn({{CostModel::key(rated_codelet(), Device::cpu), {4e-5, 4e-5, 4e-5}}});
+  costs.learn({{CostModel::key(rated_codelet(), Device::cpu), {{1000, 4e-2}, {1000, 4e-2}, {1000, 4e-2}}}});
   EXPECT_DOUBLE_EQ(CostModel(file).seconds(rated_codelet(), &nap, Device::cpu), 3e-2)
       << "equal weights of past and present";
   auto newer = rated_codelet();
@@ -56,12 +56,57 @@ TEST(CostModel, LearnsTheMedianAndKeepsIt) {
       << "another kernel: old records do not count";
 }
 
+TEST(CostModel, SizesHaveTheirOwnRates) {
+  const TemporaryFolder folder;
+  CostModel costs(folder / "models.json");
+  const auto key = CostModel::key(rated_codelet(), Device::cpu);
+  auto seconds = [&](double work) { return costs.seconds_for(rated_codelet(), work, Device::cpu); };
+  // Small tasks are all overhead: 1e-3 s for 4, 1 s for 4096.
+  costs.learn({{key, {{4, 1e-3}, {4096, 1}}}});
+  EXPECT_DOUBLE_EQ(seconds(4), 1e-3);
+  EXPECT_DOUBLE_EQ(seconds(4096), 1);
+  EXPECT_DOUBLE_EQ(seconds(2), 0.5e-3) << "below: the nearest";
+  EXPECT_DOUBLE_EQ(seconds(16384), 4) << "above: the nearest";
+  EXPECT_NEAR(seconds(128), 128 * std::sqrt(1e-3 / 4 * 1 / 4096), 1e-12) << "half way in log2";
+  costs.learn({{key, {{0, 5}, {8, 0}}}});  // no work, or no time: nothing to learn
+  EXPECT_EQ(costs.records().at(key).size(), 2u);
+}
+
+TEST(CostModel, OneRunsTasksArePreferredByTheirMean) {
+  const TemporaryFolder folder;
+  const auto key = CostModel::key(rated_codelet(), Device::cpu);
+  CostModel costs(folder / "models.json");
+  costs.learn({{key, {{1000, 1}, {100000, 2}}}});
+  costs.prefer({{key, {{1000, 1}, {1000, 1}, {1000, 7}}}});
+  EXPECT_DOUBLE_EQ(costs.seconds_for(rated_codelet(), 1000, Device::cpu), 3);
+  EXPECT_DOUBLE_EQ(costs.seconds_for(rated_codelet(), 100000, Device::cpu), 2);
+  EXPECT_DOUBLE_EQ(CostModel(folder / "models.json").seconds_for(rated_codelet(), 1000, Device::cpu), 1)
+      << "not for others";
+}
+
+TEST(CostModel, RecordsMove) {
+  const TemporaryFolder folder;
+  const auto key = CostModel::key(rated_codelet(), Device::cpu);
+  CostModel there(folder / "there.json"), here(folder / "here.json");
+  there.learn({{key, {{1000, 3}}}});
+  here.learn({{key, {{1000, 1}, {9000, 1}}}, {"other_v1_cpu", {{1, 1}}}});
+  here.import(CostModel::from_text(CostModel::to_text(there.records())));
+  const CostModel again(folder / "here.json");
+  EXPECT_EQ(again.records().at(key).size(), 1u);
+  EXPECT_DOUBLE_EQ(again.seconds_for(rated_codelet(), 1000, Device::cpu), 3);
+  EXPECT_TRUE(again.records().contains("other_v1_cpu"));
+  EXPECT_TRUE(again.recorded(rated_codelet(), Device::cpu));
+  EXPECT_FALSE(again.recorded(rated_codelet(), Device::cuda));
+}
+
 TEST(CostModel, NeverInTheWay) {
   const TemporaryFolder folder;
   const Nap nap{1};
   for (const std::string text :
-       {"", "{", "[]", "null", R"({"rated_v7_cpu": 5})", R"({"rated_v7_cpu": {"seconds_per_work": "x"}})",
-        R"({"rated_v7_cpu": {"seconds_per_work": -1}})", R"({"rated_v7_cpu": {}})"}) {
+       {"", "{", "[]", "null", R"({"rated_v7_cpu": 5})", R"({"rated_v7_cpu": {"seconds_per_work": 1}})",
+        R"({"rated_v7_cpu": {"sizes": 1}})",
+        R"({"rated_v7_cpu": {"sizes": {"9": {"seconds_per_work": -1}}}})",
+        R"({"rated_v7_cpu": {"sizes": {"x": {"seconds_per_work": 1}}}})", R"({"rated_v7_cpu": {}})"}) {
     const auto file = folder.write("broken.json", text);
     EXPECT_NO_THROW({
       const CostModel costs(file);
@@ -70,7 +115,7 @@ TEST(CostModel, NeverInTheWay) {
   }
   folder.write("file", "");
   CostModel unwritable(folder / "file/models.json");
-  EXPECT_NO_THROW(unwritable.learn({{CostModel::key(rated_codelet(), Device::cpu), {2e-5}}}));
+  EXPECT_NO_THROW(unwritable.learn({{CostModel::key(rated_codelet(), Device::cpu), {{1000, 2e-2}}}}));
   EXPECT_DOUBLE_EQ(unwritable.seconds(rated_codelet(), &nap, Device::cpu), 2e-2)
       << "it still counts in this process";
 }

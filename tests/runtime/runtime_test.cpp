@@ -234,6 +234,38 @@ TEST(Runtime, RecordsEveryTaskOnce) {
   EXPECT_GE(timeline.makespan_s, last_end - timeline.tasks.front().start_s);
 }
 
+TEST(Runtime, RecordsWhatTasksWaitFor) {
+  Runtime runtime(workers(2, 1));
+  const auto x = number(runtime, "x"), y = number(runtime, "y");
+  runtime.submit(make_task(affine_codelet(), Step{}, {{x, Access::write}}));
+  auto waited = make_task(affine_codelet(), Step{}, {{y, Access::write}});
+  waited.waitable = true;
+  ASSERT_TRUE(runtime.wait(runtime.submit(std::move(waited))));
+  runtime.submit(make_task(sum_codelet(), 0, {{x, Access::read}, {x, Access::read_write}}));
+  runtime.wait_all();
+  const auto timeline = runtime.timeline();
+  ASSERT_EQ(timeline.dependencies.tasks(), 3);
+  EXPECT_TRUE(timeline.dependencies.of(0).empty());
+  EXPECT_TRUE(timeline.dependencies.of(1).empty());
+  const auto last = timeline.dependencies.of(2);
+  ASSERT_EQ(last.size(), 2u);
+  EXPECT_EQ(last[0].task, 0);
+  EXPECT_EQ(last[0].data, x);
+  EXPECT_EQ(last[1].task, 1) << "the submitter waited for it";
+  EXPECT_EQ(last[1].data, -1);
+  EXPECT_EQ(timeline.data.at(static_cast<size_t>(y)).name, "y");
+  EXPECT_EQ(timeline.transferred_bytes, 0) << "one memory";
+  for (const auto& task : timeline.tasks) {
+    EXPECT_GE(task.fetch_s, 0);
+    EXPECT_GE(task.overhead_s, 0);
+    EXPECT_GE(task.start_s, timeline.begin_s);
+    EXPECT_LE(task.end_s, timeline.begin_s + timeline.makespan_s);
+    for (const auto& before : timeline.dependencies.of(task.id))
+      for (const auto& other : timeline.tasks)
+        if (other.id == before.task) EXPECT_LE(other.end_s, task.start_s);
+  }
+}
+
 TEST(Runtime, EmptyRunsEnd) {
   Runtime runtime(workers(1, 1));
   runtime.create(

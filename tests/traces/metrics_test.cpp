@@ -91,7 +91,7 @@ TEST(Metrics, PerCodelet) {
     auto task = timeline(1, {{0, 0, 1. + i}}).tasks[0];
     many.tasks.push_back(task);
   }
-  const auto json = per_codelet(many);
+  const auto json = per_codelet(many, metrics(many));
   EXPECT_EQ(json.size(), 2u);
   EXPECT_EQ(json["grid"]["count"], 20);
   EXPECT_NEAR(json["grid"]["total_s"].get<double>(), 210, kRounding);
@@ -99,29 +99,60 @@ TEST(Metrics, PerCodelet) {
   EXPECT_NEAR(json["grid"]["p95_s"].get<double>(), 20, kRounding);
   EXPECT_EQ(json["grid"]["bytes"], 2000);
   EXPECT_EQ(json["read"]["count"], 1);
-  EXPECT_TRUE(per_codelet(timeline(0, {})).is_object());
+  EXPECT_TRUE(per_codelet(timeline(0, {}), {}).is_object());
 }
 
-TEST(Metrics, TraceThatPerfettoOpens) {
-  auto run = timeline(3, {{0, 0.5, 1.25}, {2, 0, 2}});
-  run.tasks[0].tag = {.chunk = 4, .facet = 1, .cycle = 2, .slab = 3};
-  const auto json = nlohmann::json::parse(perfetto_json(run));
-  const auto& events = json.at("traceEvents");
-  ASSERT_EQ(events.size(), 5u);  // a name for each of three workers, and two tasks
-  EXPECT_EQ(events[2]["ph"], "M");
-  EXPECT_EQ(events[2]["args"]["name"], "CPU 2 (I/O)");
-  const auto& task = events[3];
-  EXPECT_EQ(task["ph"], "X");
-  EXPECT_EQ(task["name"], "grid chunk 4 facet 1");
-  EXPECT_EQ(task["tid"], 0);
-  EXPECT_NEAR(task["ts"].get<double>(), 0.5e6, 1e-3);
-  EXPECT_NEAR(task["dur"].get<double>(), 0.75e6, 1e-3);
-  EXPECT_EQ(task["args"]["cycle"], 2);
-  EXPECT_EQ(task["args"]["slab"], 3);
-  EXPECT_EQ(task["args"]["bytes"], 100);
-  EXPECT_EQ(task["args"]["flops"], 80);
-  EXPECT_FALSE(events[4]["args"].contains("chunk")) << "it does not apply";
-  EXPECT_EQ(nlohmann::json::parse(perfetto_json(timeline(0, {})))["traceEvents"].size(), 3u);
+/// As timeline(), and task i waits for the tasks of the i-th list.
+Timeline chained(double makespan_s, std::initializer_list<std::tuple<int, double, double>> tasks,
+                 std::initializer_list<std::vector<int64_t>> before) {
+  Timeline result = timeline(makespan_s, tasks);
+  for (const auto& one : before) {
+    std::vector<runtime::Dependency> list;
+    for (const int64_t task : one) list.push_back({task, 0});
+    result.dependencies.append(list);
+  }
+  return result;
+}
+
+TEST(Metrics, CriticalPath) {
+  // 0 (2 s) -> 2 (3 s) -> 3 (1 s); 1 (4 s) -> 3. The path is 0, 2, 3 with 6 s, though 1 is the longest task.
+  const auto run = chained(8, {{0, 0, 2}, {1, 0, 4}, {0, 3, 6}, {1, 6.5, 7.5}}, {{}, {}, {0}, {1, 2}});
+  const auto result = metrics(run);
+  EXPECT_NEAR(result.critical_path_s, 6, kRounding);
+  EXPECT_EQ(result.critical_path, (std::vector<int64_t>{0, 2, 3}));
+  EXPECT_NEAR(result.area_bound_s, 5, kRounding);
+  EXPECT_NEAR(result.efficiency(), 6. / 8, kRounding);
+  EXPECT_NEAR(per_codelet(run, result)["grid"]["critical_path_s"].get<double>(), 6, kRounding);
+  // A task that has not run (a failed run) takes no time.
+  auto failed = run;
+  failed.tasks.erase(failed.tasks.begin());
+  EXPECT_NEAR(metrics(failed).critical_path_s, 5, kRounding);  // 1, 3
+}
+
+TEST(Metrics, WhereAWorkersTimeWent) {
+  auto run = timeline(10, {{0, 1, 3}, {1, 2, 6}, {0, 4, 9}});
+  run.begin_s = 0.5;
+  run.tasks[0].fetch_s = 0.25;
+  run.tasks[0].overhead_s = 0.125;
+  run.tasks[2].fetch_s = 0.5;
+  run.tasks[1].overhead_s = 100;  // more than there is until the end: cut
+  const auto result = metrics(run);
+  ASSERT_EQ(result.workers.size(), 3u);
+  EXPECT_NEAR(result.workers[0].busy_s, 7, kRounding);
+  EXPECT_NEAR(result.workers[0].fetching_s, 0.75, kRounding);
+  EXPECT_NEAR(result.workers[0].overhead_s, 0.125, kRounding);
+  EXPECT_NEAR(result.workers[1].overhead_s, 4.5, kRounding);
+  for (const auto& worker : result.workers)
+    EXPECT_NEAR(worker.busy_s + worker.fetching_s + worker.overhead_s + worker.idle_s, 10, kRounding);
+  EXPECT_NEAR(result.load_imbalance, 7 / 5.5, kRounding);
+  EXPECT_NEAR(result.overhead_share, (0.75 + 0.125 + 4.5) / 30, kRounding);
+}
+
+TEST(Metrics, ErrorOfTheModel) {
+  auto run = timeline(4, {{0, 0, 1}, {1, 0, 3}});
+  run.tasks[0].predicted_s = 2;
+  run.tasks[1].predicted_s = 2;
+  EXPECT_NEAR(metrics(run).model_error, 2. / 4, kRounding);
 }
 
 }  // namespace

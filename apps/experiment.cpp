@@ -1,0 +1,320 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "apps/experiment.hpp"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <spawn.h>
+#include <spdlog/spdlog.h>
+#include <sys/wait.h>
+
+#include <algorithm>
+#include <cmath>
+#include <filesystem>
+#include <fstream>
+#include <random>
+
+#include "graphs/imaging/forecast_imaging.hpp"
+#include "graphs/lower.hpp"
+#include "graphs/schema/suggest.hpp"
+#include "graphs/workflow/workflow.hpp"
+#include "io/atomic_file.hpp"
+#include "io/error.hpp"
+#include "io/fits_image.hpp"
+#include "io/quantity.hpp"
+
+extern char** environ;
+
+namespace fringeflow::apps {
+namespace {
+
+namespace fs = std::filesystem;
+using graphs::Node;
+
+[[noreturn]] void fail(const graphs::Place& place, const std::string& what) {
+  throw graphs::WorkflowError({{place, what}});
+}
+
+std::string scalar(const Node& node, const std::string& key) {
+  if (!node.is_scalar()) fail(node.place, fmt::format("{} must be one value, not {}", key, node.describe()));
+  return node.text;
+}
+
+std::vector<std::string> scalars(const Node& node, const std::string& key) {
+  std::vector<std::string> list;
+  if (!node.is_list() || node.items.empty())
+    fail(node.place, fmt::format("{} must be a list of values", key));
+  for (const auto& item : node.items) list.push_back(item.is_scalar() ? item.text : graphs::flow_text(item));
+  return list;
+}
+
+/// "a..b"; either end may be missing.
+traces::Constraint constraint(const std::string& metric, const Node& node) {
+  const std::string text = scalar(node, metric);
+  const size_t dots = text.find("..");
+  traces::Constraint result{metric};
+  try {
+    if (dots == std::string::npos) throw UserError("");
+    if (dots > 0) result.least = parse_number(text.substr(0, dots));
+    if (dots + 2 < text.size()) result.most = parse_number(text.substr(dots + 2));
+  } catch (const UserError&) {
+    fail(node.place, fmt::format("{}: a range is needed: ..10, 0.5.., 1..2; not '{}'", metric, text));
+  }
+  return result;
+}
+
+/// Where the products of this document go: the setting that says so.
+std::string prefix_setting(const Node& document, const std::string& prefix) {
+  if (graphs::is_short_form(document)) {
+    const auto* output = document.find("output");
+    return (output != nullptr && output->value.is_map() ? "output.prefix=" : "output=") + prefix;
+  }
+  std::string id;
+  for (const auto& stage : document.find("stages")->value.items) {
+    const auto *kind = stage.find("stage"), *name = stage.find("id");
+    if (kind == nullptr || name == nullptr) continue;
+    if (kind->value.text == "simulate" || kind->value.text == "predict" || kind->value.text == "calibrate")
+      fail(stage.place, "an experiment repeats an image; make its MeasurementSets beforehand");
+    if (kind->value.text != "write") continue;
+    if (!id.empty()) fail(stage.place, "an experiment makes one image; this workflow writes several");
+    id = name->value.text;
+  }
+  return id + ".prefix=" + prefix;
+}
+
+Node with_settings(const ExperimentSpec& spec, const std::vector<std::string>& point,
+                   const std::string& prefix) {
+  Node document = spec.workflow;
+  for (size_t a = 0; a < spec.axes.size(); ++a)
+    if (spec.axes[a] != "machine") graphs::apply_setting(document, spec.axes[a] + "=" + point[a]);
+  graphs::apply_setting(document, prefix_setting(document, prefix));
+  return document;
+}
+
+std::string last_line(const std::string& file) {
+  std::ifstream in(file);
+  std::string last;
+  for (std::string line; std::getline(in, line);)
+    if (!line.empty()) last = line;
+  return last;
+}
+
+/// This program on a workflow file, its output into `log`. @return its exit status, -1 when a signal ended it.
+int run_program(const std::string& workflow, const std::string& log) {
+  posix_spawn_file_actions_t actions;
+  posix_spawn_file_actions_init(&actions);
+  posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
+  posix_spawn_file_actions_addopen(&actions, 1, log.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0644);
+  posix_spawn_file_actions_adddup2(&actions, 1, 2);
+  std::string program = fs::read_symlink("/proc/self/exe").string(), command = "run", file = workflow;
+  char* arguments[] = {program.data(), command.data(), file.data(), nullptr};
+  pid_t child = 0;
+  const int error = posix_spawn(&child, program.c_str(), &actions, nullptr, arguments, environ);
+  posix_spawn_file_actions_destroy(&actions);
+  if (error != 0) throw RunError(fmt::format("{}: cannot be started", program));
+  int status = 0;
+  while (waitpid(child, &status, 0) < 0 && errno == EINTR) {
+  }
+  return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+/// FNV-1a over the pixels of all FITS products, by name. Headers hold the settings and differ.
+std::string digest(const std::string& prefix) {
+  std::vector<fs::path> files;
+  const fs::path path(prefix);
+  for (const auto& entry : fs::directory_iterator(path.parent_path()))
+    if (entry.path().extension() == ".fits" &&
+        entry.path().filename().string().starts_with(path.filename().string() + "-"))
+      files.push_back(entry.path());
+  std::sort(files.begin(), files.end());
+  uint64_t hash = 0xcbf29ce484222325;
+  for (const auto& file : files) {
+    const auto image = io::read_fits_image<float>(file.string());
+    const auto* bytes = reinterpret_cast<const unsigned char*>(image.pixels.data());
+    for (size_t i = 0; i < image.pixels.size() * sizeof(float); ++i) hash = (hash ^ bytes[i]) * 0x100000001b3;
+  }
+  return fmt::format("{:016x}", hash);
+}
+
+void remove_images(const std::string& prefix) {
+  const fs::path path(prefix);
+  for (const auto& entry : fs::directory_iterator(path.parent_path())) {
+    const auto name = entry.path().filename().string();
+    if (name.starts_with(path.filename().string() + "-") &&
+        (entry.path().extension() == ".fits" || entry.path().extension() == ".png" ||
+         name.ends_with("-sources.txt")))
+      fs::remove(entry.path());
+  }
+}
+
+/// One run; one that is there already is read.
+traces::ExperimentRun run_one(const ExperimentSpec& spec, const std::vector<std::string>& point,
+                              size_t number, int repeat, const std::string& prefix) {
+  traces::ExperimentRun run{number, repeat, "ok", "", {}};
+  const std::string done = prefix + "-run/metrics.json", pixels = prefix + "-run/pixels.txt";
+  if (!fs::exists(done) || !fs::exists(pixels)) {
+    try {
+      const auto workflow = graphs::build(with_settings(spec, point, prefix), spec.workflow_name);
+      io::write_file(prefix + ".yaml", graphs::to_yaml(workflow, true));
+    } catch (const UserError& error) {
+      run.status = error.what();
+      return run;
+    }
+    const int code = run_program(prefix + ".yaml", prefix + ".log");
+    if (code != 0) {
+      run.status = last_line(prefix + ".log");
+      if (run.status.empty()) run.status = fmt::format("ended with {}", code);
+      return run;
+    }
+    io::write_file(pixels, digest(prefix));
+    if (!spec.keep_images) remove_images(prefix);
+  }
+  run.metrics = nlohmann::json::parse(io::read_file(done));
+  run.pixels = io::read_file(pixels);
+  return run;
+}
+
+traces::ExperimentRun forecast_one(const ExperimentSpec& spec, const std::vector<std::string>& point,
+                                   size_t number, const traces::StoredRun* recorded) {
+  traces::ExperimentRun run{number, 0, "ok", "", {}};
+  std::string machine = "this";
+  for (size_t a = 0; a < spec.axes.size(); ++a)
+    if (spec.axes[a] == "machine") machine = point[a];
+  try {
+    const auto workflow = graphs::build(with_settings(spec, point, "forecast"), spec.workflow_name);
+    for (const auto& job : graphs::lower(workflow, "experiment"))
+      if (const auto* imaging = std::get_if<ImagingJob>(&job))
+        run.metrics = graphs::forecast_imaging(*imaging, traces::load_machine(machine), recorded).metrics;
+    if (run.metrics.is_null()) run.status = "this workflow makes no image";
+  } catch (const UserError& error) {
+    run.status = error.what();
+  }
+  return run;
+}
+
+}  // namespace
+
+std::vector<std::vector<std::string>> ExperimentSpec::points() const {
+  std::vector<std::vector<std::string>> result{{}};
+  for (const auto& list : values) {
+    std::vector<std::vector<std::string>> longer;
+    for (const auto& point : result)
+      for (const auto& value : list) {
+        longer.push_back(point);
+        longer.back().push_back(value);
+      }
+    result = std::move(longer);
+  }
+  return result;
+}
+
+ExperimentSpec read_experiment(const std::string& path) {
+  const Node document = graphs::load_yaml(path);
+  if (!document.is_map())
+    fail(document.place, "an experiment is a map with workflow and axes, not " + document.describe());
+  ExperimentSpec spec;
+  spec.text = io::read_file(path);
+  const std::vector<std::string> known{"workflow", "mode",        "axes",     "repeats",    "seed",
+                                       "pareto",   "constraints", "recorded", "keep_images"};
+  for (const auto& entry : document.entries) {
+    const auto& [key, place, value] = entry;
+    if (key == "workflow") {
+      fs::path file = scalar(value, key);
+      if (file.is_relative()) file = fs::path(path).parent_path() / file;
+      spec.workflow_name = file.string();
+      spec.workflow = graphs::load_yaml(spec.workflow_name);
+    } else if (key == "mode") {
+      const std::string mode = scalar(value, key);
+      if (mode != "run" && mode != "forecast")
+        fail(value.place, "mode is run or forecast, not '" + mode + "'");
+      spec.forecast = mode == "forecast";
+    } else if (key == "axes") {
+      if (!value.is_map() || value.entries.empty())
+        fail(value.place, "axes must be a map: runtime.scheduler: [prio, lws]");
+      for (const auto& axis : value.entries) {
+        spec.axes.push_back(axis.key);
+        spec.values.push_back(scalars(axis.value, axis.key));
+      }
+    } else if (key == "repeats" || key == "seed") {
+      int64_t number = 0;
+      try {
+        number = parse_integer(scalar(value, key));
+      } catch (const UserError& error) {
+        fail(value.place, fmt::format("{}: {}", key, error.what()));
+      }
+      if (number < 1) fail(value.place, key + " must be at least 1");
+      if (key == "seed") spec.seed = static_cast<uint64_t>(number);
+      if (key == "repeats") spec.repeats = static_cast<int>(std::min<int64_t>(number, 1000));
+    } else if (key == "pareto") {
+      for (const auto& name : scalars(value, key)) {
+        const bool maximise = name.starts_with("-");
+        spec.pareto.push_back({maximise ? name.substr(1) : name, maximise});
+      }
+    } else if (key == "constraints") {
+      if (!value.is_map()) fail(value.place, "constraints must be a map: peak_memory_bytes: ..2e9");
+      for (const auto& one : value.entries) spec.constraints.push_back(constraint(one.key, one.value));
+    } else if (key == "recorded") {
+      spec.recorded = scalar(value, key);
+    } else if (key == "keep_images") {
+      spec.keep_images = scalar(value, key) == "true";
+    } else {
+      fail(place, fmt::format("unknown key '{}'{}", key, graphs::did_you_mean(key, known)));
+    }
+  }
+  if (spec.workflow_name.empty()) fail(document.place, "an experiment needs 'workflow': the file to vary");
+  if (spec.axes.empty()) fail(document.place, "an experiment needs 'axes': settings and their values");
+  if (!spec.forecast && std::find(spec.axes.begin(), spec.axes.end(), "machine") != spec.axes.end())
+    fail(document.find("axes")->place, "another machine can only be forecast (mode: forecast)");
+  for (const auto& objective : spec.pareto)
+    if (objective.metric.empty()) fail(document.find("pareto")->place, "pareto needs names of metrics");
+  with_settings(spec, spec.points().front(), "check");  // unknown settings are named before anything runs
+  return spec;
+}
+
+std::string run_experiment(const ExperimentSpec& spec, const std::string& folder) {
+  const fs::path runs = fs::path(folder) / "runs";
+  std::error_code error;
+  fs::create_directories(runs, error);
+  if (error) throw RunError(fmt::format("{}: cannot be made: {}", runs.string(), error.message()));
+  const std::string copy = folder + "/experiment.yaml";
+  if (!fs::exists(copy))
+    io::write_file(copy, spec.text);
+  else if (io::read_file(copy) != spec.text)
+    throw UserError(fmt::format("{}: holds another experiment; name another folder", copy));
+
+  const auto points = spec.points();
+  std::vector<std::pair<size_t, int>> order;
+  for (size_t p = 0; p < points.size(); ++p)
+    for (int r = 0; r < (spec.forecast ? 1 : spec.repeats); ++r) order.emplace_back(p, r);
+  std::mt19937_64 random(spec.seed);
+  for (size_t i = order.size(); i > 1; --i) std::swap(order[i - 1], order[random() % i]);
+
+  traces::ExperimentTable table(spec.axes, points);
+  std::unique_ptr<traces::StoredRun> recorded;
+  if (!spec.recorded.empty()) recorded = std::make_unique<traces::StoredRun>(spec.recorded);
+  if (!spec.forecast) {
+    // Caches of files, StarPU's measurements of the machine and cost records, without which policies that predict are not themselves.
+    spdlog::info("warm-up");
+    run_one(spec, points.front(), 0, 0, (runs / "warm-up").string());
+  }
+  for (size_t i = 0; i < order.size(); ++i) {
+    const auto [p, r] = order[i];
+    auto run = spec.forecast ? forecast_one(spec, points[p], p, recorded.get())
+                             : run_one(spec, points[p], p, r, (runs / fmt::format("{}-{}", p, r)).string());
+    spdlog::info("{} of {}: {}: {}", i + 1, order.size(), graphs::join(points[p]),
+                 run.status == "ok" ? fmt::format("{:.3f} s", traces::metric_value(run.metrics, "time_s"))
+                                    : run.status);
+    table.add(std::move(run));
+  }
+  std::string text = table.text(spec.constraints, spec.pareto);
+  if (!spec.forecast) {
+    const auto differing = table.differing_pixels();
+    text += differing.empty() ? "\npixels: the same wherever only runtime settings differ\n"
+                              : "\npixels: DIFFERENT: " + differing + "\n";
+  }
+  io::write_file(folder + "/runs.csv", table.runs_csv());
+  io::write_file(folder + "/summary.csv", table.summary_csv(spec.constraints, spec.pareto));
+  io::write_file(folder + "/report.txt", text);
+  return text;
+}
+
+}  // namespace fringeflow::apps

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#pragma once
+/// @file
+/// Experiments: one workflow over axes of settings, run or forecast.
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "graphs/workflow/node.hpp"
+#include "traces/experiment_table.hpp"
+
+namespace fringeflow::apps {
+
+struct ExperimentSpec {
+  graphs::Node workflow;  ///< the base document
+  std::string workflow_name;
+  bool forecast = false;
+  std::vector<std::string> axes;  ///< "runtime.scheduler", as in --set; "machine" for forecasts
+  std::vector<std::vector<std::string>> values;  ///< [axis][value]
+  int repeats = 3;
+  uint64_t seed = 1;  ///< of the order of runs
+  bool keep_images = false;
+  std::string recorded;  ///< a run that forecasts rest on; empty: the machine's records
+  std::vector<traces::Constraint> constraints;
+  std::vector<traces::Objective> pareto;
+  std::string text;  ///< the file
+
+  /// All combinations, [point][axis]; the last axis varies fastest.
+  std::vector<std::vector<std::string>> points() const;
+};
+
+/// Throws UserError or WorkflowError with file and line.
+ExperimentSpec read_experiment(const std::string& path);
+
+/// Runs what the folder does not hold yet, writes runs.csv, summary.csv and report.txt there. @return report.txt.
+std::string run_experiment(const ExperimentSpec& spec, const std::string& folder);
+
+}  // namespace fringeflow::apps

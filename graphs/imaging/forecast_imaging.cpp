@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "graphs/imaging/forecast_imaging.hpp"
+
+#include <fmt/format.h>
+
+#include <chrono>
+#include <cmath>
+#include <set>
+
+#include "graphs/imaging/imaging_graph.hpp"
+#include "graphs/recorder.hpp"
+#include "graphs/run_record.hpp"
+#include "runtime/cost_model.hpp"
+#include "traces/simulator.hpp"
+
+namespace fringeflow::graphs {
+namespace {
+
+using runtime::CostModel;
+using runtime::Device;
+
+// Starting StarPU took 0.05 to 0.07 s on two cores; a recorded run has its own.
+constexpr double kStartSeconds = 0.06;
+constexpr double kBudgetShare = 0.8;  // of the machine's memory, as a run plans
+
+/// Seconds of tasks: of a recorded run by codelet, cycle and size, because minor loops take what the data make them; else by the cost
+/// model.
+class TaskCosts {
+ public:
+  explicit TaskCosts(const traces::StoredRun* recorded) : costs_(CostModel::default_file()) {
+    if (recorded == nullptr) return;
+    runtime::CostSamples samples;
+    for (const auto& task : recorded->timeline().timeline().tasks) {
+      const double seconds = task.end_s - task.start_s;
+      around_s_ += task.fetch_s + task.overhead_s;
+      ++tasks_;
+      if (!(task.work > 0) || !(seconds > 0)) continue;
+      samples[CostModel::key(*task.codelet, task.device)].push_back({task.work, seconds});
+      auto& sum = by_cycle_[key(*task.codelet, task.device, task.tag.cycle, task.work)];
+      sum.work += task.work;
+      sum.seconds += seconds;
+    }
+    costs_.prefer(samples);
+  }
+
+  double seconds(const runtime::Task& task, Device device) {
+    const auto& codelet = *task.codelet;
+    const double work = codelet.work != nullptr ? codelet.work(task.arguments.get()) : 1;
+    (costs_.recorded(codelet, device) ? recorded_ : declared_).insert(codelet.name);
+    const auto found = by_cycle_.find(key(codelet, device, task.tag.cycle, work));
+    if (found != by_cycle_.end()) return work * found->second.seconds / found->second.work;
+    return costs_.seconds_for(codelet, work, device);
+  }
+
+  /// A worker's time around a task; negative: not known.
+  double overhead_s() const { return tasks_ > 0 ? around_s_ / static_cast<double>(tasks_) : -1; }
+  const std::set<std::string>& recorded() const { return recorded_; }
+  const std::set<std::string>& declared() const { return declared_; }
+
+ private:
+  using Key = std::tuple<std::string, int32_t, int>;
+  static Key key(const runtime::CodeletDef& codelet, Device device, int32_t cycle, double work) {
+    return {CostModel::key(codelet, device), cycle,
+            work > 0 ? static_cast<int>(std::floor(std::log2(work))) : 0};
+  }
+
+  CostModel costs_;
+  std::map<Key, runtime::CostSample> by_cycle_;
+  double around_s_ = 0;
+  int64_t tasks_ = 0;
+  std::set<std::string> recorded_, declared_;
+};
+
+int recorded_cycles(const traces::StoredRun& run) {
+  int cycles = 0;
+  if (run.metrics().contains("clean"))
+    for (const auto& one : run.metrics()["clean"]) cycles = std::max(cycles, one.value("major_cycles", 0));
+  return cycles;
+}
+
+}  // namespace
+
+Forecast forecast_imaging(ImagingJob job, const traces::MachineDescription& machine,
+                          const traces::StoredRun* recorded) {
+  const auto begin = std::chrono::steady_clock::now();
+  auto& options = job.runtime;
+  const bool here = machine.name == "this";
+  traces::SimulatedMachine simulated;
+  simulated.gpus = options.gpus >= 0 ? std::min(options.gpus, machine.gpus) : machine.gpus;
+  if (options.cpus < 0) options.cpus = std::max(1, machine.cores - simulated.gpus);
+  if (options.memory_bytes == 0)
+    options.memory_bytes = static_cast<int64_t>(kBudgetShare * static_cast<double>(machine.memory_bytes));
+  simulated.cpus = options.cpus;
+  simulated.io_workers = options.io_workers >= 0 ? options.io_workers : 2;
+  simulated.scheduler = options.scheduler != "auto" ? options.scheduler
+                        : simulated.gpus > 0        ? "dmdas"
+                                                    : "prio";
+  simulated.link_bytes_s = machine.link_bytes_s;
+  simulated.read_bytes_s = machine.read_bytes_s;
+  simulated.write_bytes_s = machine.write_bytes_s;
+
+  const auto plan = plan_imaging_job(job);
+  const double planned_s = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+  const int cycles = recorded != nullptr ? recorded_cycles(*recorded) : kTypicalCycles;
+  Recorder recorder;
+  record_graph(plan, recorder, cycles);
+  TaskCosts costs(recorded);
+  if (costs.overhead_s() >= 0) simulated.overhead_s = costs.overhead_s();
+
+  Forecast forecast;
+  forecast.timeline =
+      traces::simulate(recorder.tasks(), recorder.dependencies(), recorder.data(), simulated,
+                       [&](const runtime::Task& task, Device device) {
+                         const double seconds = costs.seconds(task, device);
+                         if (task.codelet->role == runtime::Role::io) return seconds;
+                         return seconds / (device == Device::cuda ? machine.gpu_speed : machine.core_speed);
+                       });
+
+  RunFigures figures;
+  auto phase = [&](const char* name, double otherwise) {
+    double seconds = otherwise;
+    if (here && recorded != nullptr && recorded->metrics().contains("phases"))
+      seconds = recorded->metrics()["phases"].value(std::string(name) + "_s", otherwise);
+    figures.phases.emplace_back(name, seconds);
+    figures.time_s += seconds;
+  };
+  phase("planning", planned_s);
+  phase("start", kStartSeconds);
+  figures.phases.emplace_back("graph", forecast.timeline.makespan_s);
+  figures.time_s += forecast.timeline.makespan_s;
+  phase("products", 0);
+  figures.visibilities = plan.visibilities;
+  figures.scheduler = simulated.scheduler;
+  figures.cpus = simulated.cpus;
+  figures.gpus = simulated.gpus;
+  figures.io_workers = simulated.io_workers;
+  forecast.metrics = run_metrics(figures, forecast.timeline, machine);
+  auto& metrics = forecast.metrics;
+  metrics["graph_s"] = forecast.timeline.makespan_s;
+  metrics["makespan_s"] = figures.time_s;
+  metrics["peak_memory_bytes"] = plan.memory.total();
+  metrics["major_cycles"] = plan.cleans() ? cycles : 0;
+  metrics["forecast"] = {{"method", "Fringeflow's own discrete-event simulation of the job's task graph"},
+                         {"machine", machine.name},
+                         {"policy", traces::simulated_policy(simulated.scheduler)},
+                         {"recorded_run", recorded != nullptr ? nlohmann::json(recorded->path()) : nullptr},
+                         {"recorded_codelets", costs.recorded()},
+                         {"declared_codelets", costs.declared()}};
+  return forecast;
+}
+
+std::string forecast_text(const nlohmann::json& m) {
+  const auto& how = m.at("forecast");
+  std::string text = fmt::format("forecast      {:.2f} s on {}: {} cores, {} GPUs, {} I/O workers, {} ({})\n",
+                                 m["makespan_s"].get<double>(), how["machine"].get<std::string>(),
+                                 m["cpus"].get<int>(), m["gpus"].get<int>(), m["io_workers"].get<int>(),
+                                 m["scheduler"].get<std::string>(), how["policy"].get<std::string>());
+  text += fmt::format(
+      "graph         {:.2f} s, {} tasks, {} major cycles; critical path {:.2f} s, area bound {:.2f} s\n",
+      m["graph_s"].get<double>(), m["tasks"].get<int64_t>(), m["major_cycles"].get<int>(),
+      m["critical_path_s"].get<double>(), m["area_bound_s"].get<double>());
+  text +=
+      fmt::format("utilisation   {:.1f} %; serial {:.1f} %; I/O hidden {:.1f} %; peak memory {:.0f} MiB\n",
+                  100 * m["utilisation"].get<double>(), 100 * m["serial_share"].get<double>(),
+                  100 * m["hidden_io"].get<double>(), m["peak_memory_bytes"].get<double>() / (1 << 20));
+  text += fmt::format("energy        {:.4g} J ({})\n", m["energy_j"].get<double>(),
+                      m["energy_source"].get<std::string>());
+  for (const auto& [site, one] : m["sites"].items())
+    text += fmt::format("  {:<22}{:.3g} g CO2e, {:.3g} $\n", site, one["carbon_g"].get<double>(),
+                        one["cost_per_job_usd"].get<double>());
+  text += fmt::format("rests on      {}\n", how["recorded_run"].is_null()
+                                                ? "this machine's records"
+                                                : how["recorded_run"].get<std::string>() + ", then records");
+  if (!how["declared_codelets"].empty()) {
+    std::string names;
+    for (const auto& name : how["declared_codelets"])
+      names += (names.empty() ? "" : ", ") + name.get<std::string>();
+    text += fmt::format("declared      rates of {}: never measured\n", names);
+  }
+  return text;
+}
+
+}  // namespace fringeflow::graphs

@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "graphs/run_record.hpp"
+
+#include <algorithm>
+#include <chrono>
+
+#include "traces/machine_file.hpp"
+#include "traces/metrics.hpp"
+
+namespace fringeflow::graphs {
+namespace {
+
+double now_s() {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+
+}  // namespace
+
+RunRecord::RunRecord() : begin_s_(now_s()), io_begin_(runtime::process_io()), thread_([this] { watch(); }) {}
+
+RunRecord::~RunRecord() { end(); }
+
+void RunRecord::watch() {
+  constexpr auto kInterval = std::chrono::milliseconds(100);
+  constexpr int kMeterEvery = 100;  // RAPL's counters wrap round in minutes
+  std::unique_lock lock(mutex_);
+  for (int64_t tick = 0; !ended_; ++tick) {
+    memory_.push_back({now_s(), runtime::resident_bytes()});
+    if (tick % kMeterEvery == kMeterEvery - 1) meter_.read();
+    // A run of a day keeps as many samples as one of an hour.
+    if (memory_.size() > 36000) std::erase_if(memory_, [i = 0](const auto&) mutable { return i++ % 2 == 1; });
+    wake_.wait_for(lock, kInterval, [this] { return ended_; });
+  }
+}
+
+double RunRecord::seconds() const { return now_s() - begin_s_; }
+
+void RunRecord::phase(const std::string& name) {
+  const double now = seconds();
+  phases_.emplace_back(name, now - last_phase_s_);
+  last_phase_s_ = now;
+}
+
+void RunRecord::end() {
+  if (!thread_.joinable()) return;
+  end_s_ = seconds();
+  energy_ = meter_.read();
+  io_ = runtime::process_io();
+  {
+    const std::lock_guard lock(mutex_);
+    ended_ = true;
+  }
+  wake_.notify_all();
+  thread_.join();
+}
+
+runtime::Timeline RunRecord::timeline(const runtime::Runtime& runtime) const {
+  auto timeline = runtime.timeline();
+  const std::lock_guard lock(mutex_);
+  for (const auto& sample : memory_)
+    timeline.memory.push_back({sample.at_s - timeline.origin_s, sample.resident_bytes});
+  return timeline;
+}
+
+nlohmann::json RunRecord::metrics(const runtime::Runtime& runtime, const runtime::Timeline& timeline,
+                                  int64_t visibilities) const {
+  const auto& info = runtime.info();
+  auto json = run_metrics(
+      {end_s_, phases_, visibilities, info.scheduler, info.cpus, info.gpus, info.io_workers, energy_},
+      timeline, traces::load_machine("this"));
+  json["peak_memory_bytes"] = runtime::peak_resident_bytes();
+  json["io"] = {{"read_bytes", io_.read_chars - io_begin_.read_chars},
+                {"written_bytes", io_.written_chars - io_begin_.written_chars},
+                {"read_calls", io_.read_calls - io_begin_.read_calls},
+                {"write_calls", io_.write_calls - io_begin_.write_calls},
+                {"disk_read_bytes", io_.read_disk - io_begin_.read_disk},
+                {"disk_written_bytes", io_.written_disk - io_begin_.written_disk}};
+  return json;
+}
+
+nlohmann::json run_metrics(const RunFigures& figures, const runtime::Timeline& timeline,
+                           const traces::MachineDescription& machine) {
+  const auto measured = traces::metrics(timeline);
+  nlohmann::json json = traces::to_json(measured, timeline);
+  const auto visibilities = static_cast<double>(figures.visibilities);
+  json["scheduler"] = figures.scheduler;
+  json["cpus"] = figures.cpus;
+  json["gpus"] = figures.gpus;
+  json["io_workers"] = figures.io_workers;
+  json["time_s"] = figures.time_s;
+  for (const auto& [name, seconds] : figures.phases) json["phases"][name + "_s"] = seconds;
+  json["visibilities"] = figures.visibilities;
+  json["throughput_vis_s"] = visibilities / figures.time_s;
+
+  double gpu_busy_s = 0;
+  for (size_t i = 0; i < timeline.workers.size(); ++i)
+    if (timeline.workers[i].device == runtime::Device::cuda) gpu_busy_s += measured.workers[i].busy_s;
+  const double joule = figures.energy
+                           ? figures.energy->joule
+                           : machine.power.energy_j(figures.time_s, measured.busy_compute_s - gpu_busy_s,
+                                                    figures.gpus, gpu_busy_s);
+  json["energy_j"] = joule;
+  json["energy_source"] = figures.energy ? "measured" : "modelled";
+  if (figures.energy) json["energy_sensors"] = figures.energy->sensors;
+  json["power_w"] = joule / figures.time_s;
+  json["energy_efficiency_vis_j"] = visibilities / joule;
+  for (const auto& site : traces::load_sites()) {
+    const auto print = traces::footprint(joule, figures.time_s, machine, site);
+    json["sites"][site.name] = {{"carbon_g", print.carbon_g()},
+                                {"operational_carbon_g", print.operational_g},
+                                {"embodied_carbon_g", print.embodied_g},
+                                {"carbon_efficiency_vis_g", visibilities / print.carbon_g()},
+                                {"cost_per_job_usd", print.cost_usd()},
+                                {"energy_cost_usd", print.energy_usd},
+                                {"capex_usd", print.capex_usd},
+                                // Bought, and running like this all its life.
+                                {"tco_usd", machine.price_usd + json["power_w"].get<double>() * 1e-3 *
+                                                                    machine.lifetime_h * site.price_usd_kwh},
+                                {"cost_efficiency_vis_usd", visibilities / print.cost_usd()}};
+  }
+  json["data_locality"] = measured.task_bytes > 0
+                              ? std::clamp(1 - static_cast<double>(timeline.transferred_bytes) /
+                                                   static_cast<double>(measured.task_bytes),
+                                           0.0, 1.0)
+                              : 1.0;
+  // Accesses of tasks to their data: the program's own count, not the memory controller's.
+  json["memory_bandwidth_gb_s"] = static_cast<double>(measured.task_bytes) * 1e-9 / figures.time_s;
+  json["memory_efficiency_gb_j"] = static_cast<double>(measured.task_bytes) * 1e-9 / joule;
+  return json;
+}
+
+}  // namespace fringeflow::graphs

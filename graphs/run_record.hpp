@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#pragma once
+/// @file
+/// What a job notes of itself while it runs: phases, memory, energy, bytes; and metrics.json at the end.
+#include <condition_variable>
+#include <mutex>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "io/run_directory.hpp"
+#include "runtime/machine.hpp"
+#include "runtime/runtime.hpp"
+#include "traces/energy.hpp"
+#include "traces/machine_file.hpp"
+
+namespace fringeflow::graphs {
+
+/// What a run, real or simulated, comes to under the names of metrics.json.
+struct RunFigures {
+  double time_s = 0;
+  std::vector<std::pair<std::string, double>> phases;
+  int64_t visibilities = 0;  ///< of the input, however often they are used
+  std::string scheduler;
+  int cpus = 0, gpus = 0, io_workers = 0;
+  std::optional<traces::Energy> energy;  ///< measured; else the machine's model of power stands in
+};
+nlohmann::json run_metrics(const RunFigures& figures, const runtime::Timeline& timeline,
+                           const traces::MachineDescription& machine);
+
+class RunRecord {
+ public:
+  /// The job begins: clock, counters and a thread that looks at memory ten times a second.
+  RunRecord();
+  ~RunRecord();
+  RunRecord(const RunRecord&) = delete;
+  RunRecord& operator=(const RunRecord&) = delete;
+
+  double seconds() const;
+  /// The time since the phase before (or the beginning) was spent on this.
+  void phase(const std::string& name);
+  /// The job ends: time, energy and bytes are those until now.
+  void end();
+
+  /// The timeline of the runtime, with memory. After wait_all().
+  runtime::Timeline timeline(const runtime::Runtime& runtime) const;
+  /// Under the names of metrics.json, what all jobs have. After end().
+  /// @param visibilities of the input, however often they are used
+  nlohmann::json metrics(const runtime::Runtime& runtime, const runtime::Timeline& timeline,
+                         int64_t visibilities) const;
+
+ private:
+  void watch();
+
+  double begin_s_;
+  double end_s_ = 0, last_phase_s_ = 0;
+  traces::EnergyMeter meter_;
+  std::optional<traces::Energy> energy_;
+  runtime::ProcessIo io_begin_, io_;
+  std::vector<std::pair<std::string, double>> phases_;
+  mutable std::mutex mutex_;
+  std::condition_variable wake_;
+  bool ended_ = false;
+  std::vector<runtime::MemorySample> memory_;  ///< on the steady clock
+  std::thread thread_;
+};
+
+}  // namespace fringeflow::graphs

@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// Exports, read by the tools they are for where those are installed.
+#include "traces/export.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <array>
+#include <cstdio>
+
+#include "tests/traces/run_fixture.hpp"
+
+namespace fringeflow::traces {
+namespace {
+
+using ::testing::ContainsRegex;
+using ::testing::HasSubstr;
+
+/// Output of a command, or nothing when the program is not installed.
+std::optional<std::string> output_of(const std::string& program, const std::string& arguments) {
+  if (std::system(("command -v " + program + " >/dev/null 2>&1").c_str()) != 0) return std::nullopt;
+  std::string text;
+  std::FILE* pipe = popen((program + " " + arguments + " 2>&1").c_str(), "r");
+  if (pipe == nullptr) return std::nullopt;
+  std::array<char, 4096> buffer;
+  for (size_t n = 0; (n = std::fread(buffer.data(), 1, buffer.size(), pipe)) > 0;)
+    text.append(buffer.data(), n);
+  EXPECT_EQ(pclose(pipe), 0) << text;
+  return text;
+}
+
+class Export : public ::testing::Test {
+ protected:
+  Export() { run_.tasks[1].tag.cycle = 2; }
+  runtime::Timeline run_ = test::chain();
+  fringeflow::test::TemporaryFolder folder_;
+};
+
+TEST_F(Export, Paje) {
+  const auto text = paje(run_);
+  EXPECT_THAT(text, HasSubstr("3 c_read S \"read\" \"1.000 0.000 0.000\"\n"));
+  EXPECT_THAT(text, HasSubstr("6 1000.000000 S w0 c_grid\n"));
+  EXPECT_LT(text.find("6 3000.000000 S w0 idle"), text.find("6 3000.000000 S w0 c_grid"))
+      << "the end comes first";
+  const auto dump = output_of("pj_dump", folder_.write("paje.trace", text));
+  if (!dump) GTEST_SKIP() << "no pj_dump here";
+  EXPECT_THAT(*dump, ContainsRegex("State, CPU 0, State, 1000.0+, 3000.0+, 2000.0+, 0.0+, grid"));
+  EXPECT_THAT(*dump, ContainsRegex("State, CPU 2, State, 0.0+, 1000.0+, 1000.0+, 0.0+, read"));
+  EXPECT_THAT(*dump, ContainsRegex("Container, 0, Program, 0, 7000, 7000, run"));
+}
+
+TEST_F(Export, TasksRec) {
+  const auto text = tasks_rec(run_);
+  EXPECT_THAT(text,
+              HasSubstr("Name: grid chunk 1\nModel: grid_v1_cpu\nJobId: 1\nSubmitOrder: 1\nDependsOn: 0\n"
+                        "Handles: 0\nIteration: 2\nWorkerId: 0\n"));
+  const auto selected =
+      output_of("recsel", "-e 'EndTime > 3000' -P JobId,StartTime " + folder_.write("tasks.rec", text));
+  if (!selected) GTEST_SKIP() << "no recsel here";
+  EXPECT_EQ(*selected, "2\n3000.000000\n\n3\n5000.000000\n");
+}
+
+TEST_F(Export, DagDot) {
+  const runtime::Dependency waits[] = {{0, -1}, {3, 0}};
+  run_.dependencies.append(waits);
+  auto last = run_.tasks.back();
+  last.id = 4;
+  run_.tasks.push_back(last);
+  const auto text = dag_dot(run_);
+  EXPECT_THAT(text, HasSubstr("\"task_0\" -> \"task_4\" [style=dotted];"));
+  EXPECT_THAT(text, HasSubstr("\"task_3\" -> \"task_4\";"));
+  EXPECT_THAT(text, HasSubstr("\"task_1\" [label=\"grid chunk 1\\n2000.000 ms\", fillcolor=\"#0012ab\"];"));
+}
+
+TEST_F(Export, NothingRan) {
+  EXPECT_THAT(paje({}), HasSubstr("PajeSetState"));
+  EXPECT_EQ(tasks_rec({}), "");
+  EXPECT_THAT(dag_dot({}), HasSubstr("digraph"));
+}
+
+}  // namespace
+}  // namespace fringeflow::traces

@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// What the program says of its own runs: metrics that add up, reports, comparisons, forecasts, experiments.
+#include "tests/workflows/program.hpp"
+
+namespace fringeflow {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::ContainsRegex;
+using ::testing::HasSubstr;
+
+class Explained : public test::Program {
+ protected:
+  void SetUp() override {
+    simulate("s.ms", catalogue("s.csv", {{.x = 128.3, .y = 120.7}, {.x = 60, .y = 190, .flux_jy = 0.4}}, 256),
+             60, 8);
+  }
+  const std::string image_ =
+      "image s.ms --size 256 --cell 5asec --iterations 400 --gain 0.2 --set runtime.cpus=2 ";
+};
+
+TEST_F(Explained, MetricsAddUp) {
+  expect_ok(image_ + "-o b");
+  const auto m = metrics("b");
+  const double time = m["time_s"], makespan = m["makespan_s"];
+  for (const char* key :
+       {"time_s", "energy_j", "throughput_vis_s", "utilisation", "peak_memory_bytes", "critical_path_s",
+        "area_bound_s", "energy_efficiency_vis_j", "power_w", "memory_bandwidth_gb_s",
+        "memory_efficiency_gb_j", "dynamic_range", "noise_jy_beam", "tasks", "flops"})
+    EXPECT_GT(m[key].get<double>(), 0) << key;
+  for (const char* key : {"utilisation", "serial_share", "hidden_io", "efficiency", "overhead_share"}) {
+    EXPECT_GE(m[key].get<double>(), 0) << key;
+    EXPECT_LE(m[key].get<double>(), 1) << key;
+  }
+  EXPECT_LE(makespan, time);
+  EXPECT_LE(m["critical_path_s"].get<double>(), makespan);
+  EXPECT_LE(m["area_bound_s"].get<double>(), makespan);
+  EXPECT_NEAR(m["throughput_vis_s"].get<double>() * time, 276 * 60 * 8, 1e-3);
+  EXPECT_TRUE(m["energy_source"] == "measured" || m["energy_source"] == "modelled");
+  double workers = 0;
+  for (const auto& worker : m["workers"])
+    for (const char* key : {"busy_s", "fetching_s", "overhead_s", "idle_s"})
+      workers += worker[key].get<double>();
+  EXPECT_NEAR(workers / (makespan * static_cast<double>(m["workers"].size())), 1, 1e-9);
+  double phases = 0;
+  for (const auto& [name, seconds] : m["phases"].items()) phases += seconds.get<double>();
+  EXPECT_NEAR(phases, time, 0.01 + 0.01 * time);
+  // The visibilities are read from the file, the images written to files: the kernel has seen no less.
+  EXPECT_GE(m["io"]["read_bytes"].get<double>(), m["bytes_read"].get<double>());
+  double written = 0;
+  for (const auto& name : products("b"))
+    written += static_cast<double>(std::filesystem::file_size(folder_ / ("b-" + name)));
+  EXPECT_GE(m["io"]["written_bytes"].get<double>(), written);
+  for (const auto& [site, one] : m["sites"].items()) {
+    EXPECT_GT(one["carbon_g"].get<double>(), 0) << site;
+    EXPECT_GT(one["cost_per_job_usd"].get<double>(), 0) << site;
+  }
+}
+
+TEST_F(Explained, ReportsAndComparisons) {
+  expect_ok(image_ + "-o a");
+  expect_ok(image_ + "--facets 2 -o b");
+  EXPECT_THAT(expect_ok("report a-run"),
+              AllOf(HasSubstr("critical path"), HasSubstr("CPU 0"), HasSubstr("minor")));
+  EXPECT_EQ(nlohmann::json::parse(expect_ok("report a-run --json")), metrics("a"));
+  expect_ok("report a --html a.html --export exports");
+  std::ifstream page(folder_ / "a.html");
+  const std::string text{std::istreambuf_iterator<char>(page), {}};
+  EXPECT_THAT(text,
+              AllOf(HasSubstr("<canvas"), HasSubstr("data:image/png;base64,"), HasSubstr("a-image.png")));
+  for (const char* name : {"paje.trace", "tasks.rec", "dag.dot"})
+    EXPECT_GT(std::filesystem::file_size(folder_ / "exports" / name), 1000u) << name;
+  EXPECT_THAT(expect_ok("compare a b"), HasSubstr("the largest change is in"));
+  EXPECT_EQ(run("report nowhere").code, 2);
+  EXPECT_EQ(run("compare a").code, 2);
+  // A failed run has no metrics, and says so.
+  std::filesystem::remove(folder_ / "b-run/metrics.json");
+  EXPECT_THAT(run("report b").text, HasSubstr("b-run/metrics.json: missing"));
+}
+
+TEST_F(Explained, Forecasts) {
+  expect_ok(image_ + "-o a");
+  const auto m = metrics("a");
+  const auto same = nlohmann::json::parse(expect_ok("forecast a-run/workflow.yaml --json --record f"));
+  // The graph is the run's own. The time is held to 10 % by an acceptance check on a quiet machine; here others may be at work.
+  EXPECT_EQ(same["tasks"], m["tasks"]);
+  EXPECT_EQ(same["major_cycles"], m["clean"][0]["major_cycles"]);
+  EXPECT_GT(same["makespan_s"].get<double>(), 0.5 * m["time_s"].get<double>());
+  EXPECT_LT(same["makespan_s"].get<double>(), 1.5 * m["time_s"].get<double>());
+  EXPECT_NEAR(same["area_bound_s"].get<double>(), m["area_bound_s"].get<double>(),
+              0.01 * m["area_bound_s"].get<double>())
+      << "its tasks took as long, in sum";
+  EXPECT_TRUE(same["forecast"]["declared_codelets"].empty());
+  EXPECT_THAT(expect_ok("report f"), HasSubstr("energy"));
+  EXPECT_THAT(expect_ok("compare a f"), HasSubstr("b/a"));
+  // A core of half the speed; a disk that gives a quarter of the visibilities' bytes per second.
+  const std::string power = "power: {static_w: 10, core_busy_w: 3}\n";
+  folder_.write("slow.yaml", "cores: 2\ncore_speed: 0.5\n" + power);
+  folder_.write("disk.yaml",
+                fmt::format("cores: 2\ndisk: {{read: {} B}}\n{}", m["bytes_read"].get<int64_t>() / 4, power));
+  const auto slow =
+      nlohmann::json::parse(expect_ok("forecast a-run/workflow.yaml --machine slow.yaml --json"));
+  EXPECT_NEAR(slow["compute_busy_s"].get<double>() / same["compute_busy_s"].get<double>(), 2, 0.05);
+  const auto disk =
+      nlohmann::json::parse(expect_ok("forecast a-run/workflow.yaml --machine disk.yaml --json"));
+  EXPECT_GT(disk["graph_s"].get<double>(), same["graph_s"].get<double>() + 1);
+  const auto gpus =
+      nlohmann::json::parse(expect_ok("forecast a-run/workflow.yaml --machine node4h100 --json"));
+  EXPECT_EQ(gpus["gpus"], 4);
+  EXPECT_FALSE(gpus["forecast"]["declared_codelets"].empty()) << "never measured on a GPU, and labelled so";
+  EXPECT_THAT(run("forecast a-run/workflow.yaml --machine cray").text, HasSubstr("node64"));
+  // Without a recorded run: this machine's records.
+  EXPECT_THAT(expect_ok("forecast s.ms --size 256 --cell 5asec -o b"), HasSubstr("this machine's records"));
+}
+
+TEST_F(Explained, Models) {
+  expect_ok(image_ + "-o a");
+  EXPECT_THAT(expect_ok("models show"), ContainsRegex("grid_v[0-9]+_cpu"));
+  expect_ok("models export records.json");
+  EXPECT_THAT(expect_ok("models import records.json"), HasSubstr("codelets"));
+  folder_.write("none.json", "{}");
+  EXPECT_EQ(run("models import none.json").code, 2);
+  EXPECT_EQ(run("models import").code, 2);
+  EXPECT_EQ(run("models").code, 2);
+}
+
+TEST_F(Explained, Experiments) {
+  folder_.write("field.yaml",
+                "inputs: s.ms\nimage: {size: 128, cell: 10asec}\nclean: {iterations: 50}\noutput: field\n");
+  folder_.write("spec.yaml",
+                "workflow: field.yaml\nrepeats: 2\naxes:\n  runtime.scheduler: [prio, lws, peager]\n"
+                "  image.accuracy: [1e-3, 1e-5]\nconstraints: {peak_memory_bytes: ..1e12}\npareto: [time_s, "
+                "energy_j]\n");
+  const auto text = expect_ok("experiment spec.yaml -o results");
+  EXPECT_THAT(text, ContainsRegex("prio +1e-3 +[0-9.]+ +[0-9.]+%"));
+  EXPECT_THAT(text, ContainsRegex("peager +1e-3 +.*cannot be used: it asks for parallel workers"));
+  EXPECT_THAT(text, HasSubstr("pixels: the same wherever only runtime settings differ"));
+  EXPECT_THAT(text, ContainsRegex("\\*\n"));
+  const auto runs = [&](const std::string& name) {
+    std::ifstream file(folder_ / name);
+    return std::string{std::istreambuf_iterator<char>(file), {}};
+  };
+  const auto csv = runs("results/runs.csv");
+  EXPECT_EQ(std::count(csv.begin(), csv.end(), '\n'), 1 + 6 * 2);
+  EXPECT_FALSE(std::filesystem::exists(folder_ / "results/runs/0-0-image.fits")) << "not asked to keep them";
+  // Again: nothing is left to run, so that nothing changes.
+  const auto again = expect_ok("experiment spec.yaml -o results");
+  EXPECT_EQ(runs("results/runs.csv"), csv);
+  folder_.write("other.yaml", "workflow: field.yaml\naxes: {runtime.cpus: [1]}\n");
+  EXPECT_THAT(run("experiment other.yaml -o results").text, HasSubstr("holds another experiment"));
+
+  folder_.write("ahead.yaml",
+                "workflow: field.yaml\nmode: forecast\naxes:\n  machine: [this, node64, node4h100]\n"
+                "  image.size: [128, 256]\npareto: [time_s, /sites/South Africa/cost_per_job_usd]\n");
+  EXPECT_THAT(expect_ok("experiment ahead.yaml -o ahead"), ContainsRegex("node4h100 +256 "));
+  for (const auto& [spec, message] : std::vector<std::pair<std::string, std::string>>{
+           {"axes: {runtime.cpus: [1]}\n", "needs 'workflow'"},
+           {"workflow: field.yaml\n", "needs 'axes'"},
+           {"workflow: field.yaml\naxes: {runtime.cpsu: [1]}\n", "cpsu"},
+           {"workflow: field.yaml\naxes: {runtime.cpus: 1}\n", "bad.yaml:2"},
+           {"workflow: field.yaml\naxes: {machine: [node64]}\n", "can only be forecast"},
+           {"workflow: field.yaml\nrepeat: 3\naxes: {runtime.cpus: [1]}\n", "did you mean 'repeats'"},
+           {"workflow: field.yaml\naxes: {runtime.cpus: [1]}\nconstraints: {time_s: 4}\n",
+            "a range is needed"}}) {
+    folder_.write("bad.yaml", spec);
+    const auto answer = run("experiment bad.yaml -o bad");
+    EXPECT_EQ(answer.code, 2) << spec;
+    EXPECT_THAT(answer.text, HasSubstr(message)) << spec;
+    EXPECT_FALSE(std::filesystem::exists(folder_ / "bad")) << spec;
+  }
+}
+
+}  // namespace
+}  // namespace fringeflow

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#pragma once
+/// @file
+/// Results of an experiment: runs, medians and spread per design point, constraints, the Pareto front.
+#include <limits>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+namespace fringeflow::traces {
+
+/// A number in metrics.json: a key, or a JSON pointer ("/sites/South Africa/carbon_g"). NaN where there is none.
+double metric_value(const nlohmann::json& metrics, const std::string& name);
+
+struct Objective {
+  std::string metric;
+  bool maximise = false;
+};
+struct Constraint {
+  std::string metric;
+  double least = -std::numeric_limits<double>::infinity(), most = std::numeric_limits<double>::infinity();
+};
+
+/// Indices of the points that no other one is at least as good as in every objective and better in one. [point][objective];
+/// points with a NaN are never on the front.
+std::vector<size_t> pareto_front(const std::vector<std::vector<double>>& points,
+                                 const std::vector<Objective>& objectives);
+
+struct ExperimentRun {
+  size_t point = 0;
+  int repeat = 0;
+  std::string status = "ok";  ///< or why there are no metrics
+  std::string pixels;         ///< digest of the images' pixels; empty: none were made
+  nlohmann::json metrics;
+};
+
+class ExperimentTable {
+ public:
+  /// @param points [point][axis], values as text
+  ExperimentTable(std::vector<std::string> axes, std::vector<std::vector<std::string>> points);
+
+  void add(ExperimentRun run);
+
+  /// One line per run.
+  std::string runs_csv() const;
+  /// One line per point: medians, spread ((max - min) / median) of the time, whether the constraints hold, whether it is on the front.
+  std::string summary_csv(const std::vector<Constraint>& constraints,
+                          const std::vector<Objective>& front) const;
+  /// The same for people, best time first.
+  std::string text(const std::vector<Constraint>& constraints, const std::vector<Objective>& front) const;
+  /// Points whose settings differ in nothing that may change bits must have the same pixels. @return what differs, or empty.
+  std::string differing_pixels() const;
+
+ private:
+  struct Summary {
+    size_t runs = 0;
+    std::map<std::string, double> median;
+    double spread = 0;
+    bool holds = true, on_front = false;
+    std::string status = "ok";
+  };
+  std::vector<Summary> summaries(const std::vector<Constraint>& constraints,
+                                 const std::vector<Objective>& front) const;
+  std::vector<std::string> columns() const;
+
+  std::vector<std::string> axes_;
+  std::vector<std::vector<std::string>> points_;
+  std::vector<ExperimentRun> runs_;
+};
+
+}  // namespace fringeflow::traces

@@ -22,7 +22,8 @@ class Memory {
     if (mapping_ == MAP_FAILED)
       throw RunError("out of memory: cannot reserve " + std::to_string(bytes_ >> 20) + " MiB");
     const auto address = reinterpret_cast<uintptr_t>(mapping_);
-    data_ = spare == 0 ? mapping_ : reinterpret_cast<void*>((address + kHugePage - 1) / kHugePage * kHugePage);
+    data_ =
+        spare == 0 ? mapping_ : reinterpret_cast<void*>((address + kHugePage - 1) / kHugePage * kHugePage);
     if (spare > 0) madvise(data_, static_cast<size_t>(bytes_), MADV_HUGEPAGE);
   }
   ~Memory() { munmap(mapping_, static_cast<size_t>(mapped_)); }

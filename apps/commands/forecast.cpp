@@ -50,8 +50,8 @@ void add_forecast(CLI::App& app, Context& context) {
                       directory.write_text("workflow.yaml", imaging->workflow_text);
                       directory.write_text("timeline.json", traces::perfetto_json(forecast.timeline));
                       auto metrics = forecast.metrics;
-          metrics["makespan_s"] = metrics["graph_s"];  // in a run's own metrics it is the graph's
-          directory.write_json("metrics.json", metrics);
+                      metrics["makespan_s"] = metrics["graph_s"];  // in a run's own metrics it is the graph's
+                      directory.write_json("metrics.json", metrics);
                     }
                     print(*json ? forecast.metrics.dump(2) + "\n" : graphs::forecast_text(forecast.metrics));
                     return 0;

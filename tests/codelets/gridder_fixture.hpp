@@ -102,8 +102,12 @@ struct Data {
   }
 
   ChunkGeometry geometry(int64_t row_begin, int64_t row_end) const {
-    return {View<const double, 2>(uvw_m.data() + 3 * row_begin, {row_end - row_begin, 3}), freq_hz, 0,
-            channels, max_uv_lambda(), equally_spaced(freq_hz)};
+    return {View<const double, 2>(uvw_m.data() + 3 * row_begin, {row_end - row_begin, 3}),
+            freq_hz,
+            0,
+            channels,
+            max_uv_lambda(),
+            equally_spaced(freq_hz)};
   }
   View<const float, 2> weights(int64_t row_begin, int64_t row_end) const {
     return {weight.data() + row_begin * channels, {row_end - row_begin, channels}};

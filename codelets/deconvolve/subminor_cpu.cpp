@@ -26,8 +26,9 @@ FF_CLONES void subtract(float* __restrict values, const int32_t* __restrict offs
 FF_CLONES float subtract_and_search(float* __restrict values, const int32_t* __restrict offset,
                                     const uint32_t* __restrict allowed, int64_t units,
                                     const float* __restrict psf, float flux, uint32_t sign) {
-  float largest[kUnit] = {};
-  for (int64_t u = 0; u < units; ++u) {
+  // Two maxima in turn: one alone is a chain of dependent operations.
+  float largest[kUnit] = {}, other[kUnit] = {};
+  const auto unit = [&](int64_t u, float* __restrict most) __attribute__((always_inline)) {
     const float* __restrict from = psf + offset[u];
     float* __restrict to = values + u * kUnit;
     const uint32_t* __restrict mask = allowed + u * kUnit;
@@ -35,11 +36,20 @@ FF_CLONES float subtract_and_search(float* __restrict values, const int32_t* __r
       const float value = to[k] - flux * from[k];
       to[k] = value;
       const float size = std::bit_cast<float>(std::bit_cast<uint32_t>(value) & sign & mask[k]);
-      largest[k] = size > largest[k] ? size : largest[k];
+      most[k] = size > most[k] ? size : most[k];
     }
+  };
+  int64_t u = 0;
+  for (; u + 1 < units; u += 2) {
+    unit(u, largest);
+    unit(u + 1, other);
   }
+  if (u < units) unit(u, largest);
   float best = 0;
-  for (const float value : largest) best = value > best ? value : best;
+  for (int k = 0; k < kUnit; ++k) {
+    best = largest[k] > best ? largest[k] : best;
+    best = other[k] > best ? other[k] : best;
+  }
   return best;
 }
 
@@ -67,9 +77,9 @@ FF_CLONES float search(const float* __restrict values, const uint32_t* __restric
 
 /// The PSF around its centre as far as the list reaches, [2 h - 1][2 w - 1], zero where the PSF image ends or
 /// is NaN.
-std::vector<float> psf_box(Image psf, int64_t h, int64_t w) {
+void psf_box(Image psf, int64_t h, int64_t w, std::vector<float>& box) {
   const int64_t ny = psf.extent(0), nx = psf.extent(1), rows = 2 * h - 1, columns = 2 * w - 1;
-  std::vector<float> box(static_cast<size_t>(rows * columns), 0.0f);
+  box.assign(static_cast<size_t>(rows * columns), 0.0f);
   const int64_t first_x = std::max<int64_t>(0, nx / 2 - (w - 1)), last_x = std::min(nx, nx / 2 + w);
   for (int64_t j = 0; j < rows; ++j) {
     const int64_t y = ny / 2 + j - (h - 1);
@@ -78,7 +88,6 @@ std::vector<float> psf_box(Image psf, int64_t h, int64_t w) {
     const float* from = &psf(y, 0);
     for (int64_t x = first_x; x < last_x; ++x) to[x] = std::isfinite(from[x]) ? from[x] : 0.0f;
   }
-  return box;
 }
 
 struct Unit {
@@ -145,8 +154,10 @@ SubMinorResult sub_minor(const SubMinor& job) {
       allowed[at] = job.allowed[from + k] & job.bit ? 0xffffffffu : 0u;
     }
   }
-  std::vector<std::vector<float>> psf;
-  for (const Image& image : job.psf) psf.push_back(psf_box(image, h, w));
+  // Kept by the thread: fresh pages for it in every call cost as much as a small cycle's work.
+  thread_local std::vector<std::vector<float>> psf;
+  psf.resize(std::max(psf.size(), channels));
+  for (size_t c = 0; c < channels; ++c) psf_box(job.psf[c], h, w, psf[c]);
 
   float* integrated = channels == 1 ? values[0].data() : store.data();
   const auto sum_channels = [&](int64_t first, int64_t count) {

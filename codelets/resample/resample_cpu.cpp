@@ -181,6 +181,16 @@ void Coarsen(const Resampling& axes, View<const Pixel, 2> image, int64_t y0, int
   const int64_t x_begin = std::max<int64_t>(0, -x0), x_end = std::min(ax.fine, image.extent(1) - x0);
   std::vector<const Pixel*> rows;
   std::vector<T> weights;
+  // Models are mostly empty: which rows are is looked at once.
+  const int64_t y_begin = ay.fine_range->data()[2 * row_begin],
+                y_end = std::max<int64_t>(y_begin, ay.fine_range->data()[2 * row_end - 1]);
+  std::vector<char> empty(static_cast<size_t>(y_end - y_begin), 1);
+  for (int64_t y = std::max(y_begin, -y0); y < std::min(y_end, image.extent(0) - y0) && x_end > x_begin;
+       ++y) {
+    const Pixel* from = &image(y0 + y, x0 + x_begin);
+    empty[static_cast<size_t>(y - y_begin)] =
+        std::all_of(from, from + (x_end - x_begin), [](Pixel p) { return p == Pixel(0); });
+  }
   for (int64_t block = row_begin; block < row_end; block += kLanes<T>) {
     const int lanes = static_cast<int>(std::min<int64_t>(kLanes<T>, row_end - block));
     bool any = false;
@@ -191,12 +201,8 @@ void Coarsen(const Resampling& axes, View<const Pixel, 2> image, int64_t y0, int
       weights.clear();
       const int32_t* range = ay.fine_range->data() + 2 * coarse;
       for (int64_t y = range[0]; y < range[1]; ++y) {
-        const int64_t row = y0 + y;
-        if (row < 0 || row >= image.extent(0) || x_end <= x_begin) continue;
-        const Pixel* from = &image(row, x0 + x_begin);
-        // Models are mostly empty.
-        if (std::all_of(from, from + (x_end - x_begin), [](Pixel p) { return p == Pixel(0); })) continue;
-        rows.push_back(from);
+        if (empty[static_cast<size_t>(y - y_begin)]) continue;
+        rows.push_back(&image(y0 + y, x0 + x_begin));
         weights.push_back(wy[y * ay.taps + coarse - (*ay.first)[static_cast<size_t>(y)]]);
       }
       if (rows.empty()) continue;

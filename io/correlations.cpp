@@ -278,7 +278,9 @@ void CorrelationAccess::read(const ChunkSpec& chunk, CorrelationBuffers& out) {
     double* uvw = &out.uvw_m(row, 0);
     bool counts = !flagged_rows[static_cast<size_t>(row)] && out.antennas(row, 0) != out.antennas(row, 1);
     if (!std::isfinite(uvw[0]) || !std::isfinite(uvw[1]) || !std::isfinite(uvw[2])) {
-      counts = false;
+      if (!flagged_rows[static_cast<size_t>(row)])
+        throw RunError(fmt::format("{}: not a finite number; flag such rows in FLAG_ROW or repair them",
+                                   m.rows_of("UVW", chunk)));
       std::fill_n(uvw, 3, 0.);
     }
     const double length = std::hypot(uvw[0], uvw[1]);

@@ -21,7 +21,7 @@ struct IntervalRows {
 
 /// Destination of read(): preallocated with the extents of the chunk.
 struct CorrelationBuffers {
-  View<double, 2> uvw_m;             ///< [row][3]; 0 where it is not finite
+  View<double, 2> uvw_m;             ///< [row][3]; 0 where a row of FLAG_ROW is not finite
   View<int32_t, 2> antennas;         ///< [row][2]
   View<std::complex<float>, 3> vis;  ///< [row][channel][correlation], as stored
   View<float, 3>

@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cmath>
 #include <set>
@@ -26,6 +27,8 @@ constexpr double kBudgetShare = 0.8;  // of the machine's memory, as a run plans
 /// Seconds of tasks: of a recorded run by codelet, cycle and size, because minor loops take what the data make them; else by the cost
 /// model.
 class TaskCosts {
+  using Key = std::tuple<std::string, int32_t, int>;
+
  public:
   explicit TaskCosts(const traces::StoredRun* recorded) : costs_(CostModel::default_file()) {
     if (recorded == nullptr) return;
@@ -40,6 +43,7 @@ class TaskCosts {
       sum.work += task.work;
       sum.seconds += seconds;
     }
+    slowdown_ = slowdown_since(recorded->timeline().timeline());
     costs_.prefer(samples);
   }
 
@@ -48,9 +52,12 @@ class TaskCosts {
     const double work = codelet.work != nullptr ? codelet.work(task.arguments.get()) : 1;
     (costs_.recorded(codelet, device) ? recorded_ : declared_).insert(codelet.name);
     const auto found = by_cycle_.find(key(codelet, device, task.tag.cycle, work));
-    if (found != by_cycle_.end()) return work * found->second.seconds / found->second.work;
+    if (found != by_cycle_.end()) return slowdown_ * work * found->second.seconds / found->second.work;
     return costs_.seconds_for(codelet, work, device);
   }
+
+  /// The machine's records, in which later runs count too, against the recorded run: 1.2 says that it has become slower by a fifth.
+  double slowdown() const { return slowdown_; }
 
   /// A worker's time around a task; negative: not known.
   double overhead_s() const { return tasks_ > 0 ? around_s_ / static_cast<double>(tasks_) : -1; }
@@ -58,7 +65,36 @@ class TaskCosts {
   const std::set<std::string>& declared() const { return declared_; }
 
  private:
-  using Key = std::tuple<std::string, int32_t, int>;
+  /// Over the kinds of tasks of the run, the median of (recorded median now / median in the run), weighted by their time in the run.
+  double slowdown_since(const runtime::Timeline& run) const {
+    std::map<Key, std::pair<const runtime::TaskRecord*, std::vector<double>>> kinds;
+    for (const auto& task : run.tasks) {
+      if (!(task.work > 0) || task.codelet->role == runtime::Role::io) continue;
+      auto& [example, seconds] = kinds[key(*task.codelet, task.device, 0, task.work)];
+      example = &task;
+      seconds.push_back((task.end_s - task.start_s) / task.work);
+    }
+    std::vector<std::pair<double, double>> ratios;  // ratio, weight
+    double all = 0;
+    for (auto& [unused, kind] : kinds) {
+      auto& [example, rates] = kind;
+      if (!costs_.recorded(*example->codelet, example->device)) continue;
+      const auto middle = rates.begin() + static_cast<std::ptrdiff_t>(rates.size() / 2);
+      std::nth_element(rates.begin(), middle, rates.end());
+      const double then = *middle * example->work;
+      if (!(then > 0)) continue;
+      const double weight = then * static_cast<double>(rates.size());
+      ratios.emplace_back(costs_.seconds_for(*example->codelet, example->work, example->device) / then,
+                          weight);
+      all += weight;
+    }
+    std::sort(ratios.begin(), ratios.end());
+    double below = 0;
+    for (const auto& [ratio, weight] : ratios)
+      if ((below += weight) >= all / 2) return std::clamp(ratio, 0.5, 2.0);
+    return 1;
+  }
+
   static Key key(const runtime::CodeletDef& codelet, Device device, int32_t cycle, double work) {
     return {CostModel::key(codelet, device), cycle,
             work > 0 ? static_cast<int>(std::floor(std::log2(work))) : 0};
@@ -66,7 +102,7 @@ class TaskCosts {
 
   CostModel costs_;
   std::map<Key, runtime::CostSample> by_cycle_;
-  double around_s_ = 0;
+  double around_s_ = 0, slowdown_ = 1;
   int64_t tasks_ = 0;
   std::set<std::string> recorded_, declared_;
 };
@@ -144,6 +180,7 @@ Forecast forecast_imaging(ImagingJob job, const traces::MachineDescription& mach
                          {"machine", machine.name},
                          {"policy", traces::simulated_policy(simulated.scheduler)},
                          {"recorded_run", recorded != nullptr ? nlohmann::json(recorded->path()) : nullptr},
+                         {"slowdown_since_run", costs.slowdown()},
                          {"recorded_codelets", costs.recorded()},
                          {"declared_codelets", costs.declared()}};
   return forecast;
@@ -168,9 +205,12 @@ std::string forecast_text(const nlohmann::json& m) {
   for (const auto& [site, one] : m["sites"].items())
     text += fmt::format("  {:<22}{:.3g} g CO2e, {:.3g} $\n", site, one["carbon_g"].get<double>(),
                         one["cost_per_job_usd"].get<double>());
-  text += fmt::format("rests on      {}\n", how["recorded_run"].is_null()
-                                                ? "this machine's records"
-                                                : how["recorded_run"].get<std::string>() + ", then records");
+  text += fmt::format(
+      "rests on      {}\n",
+      how["recorded_run"].is_null()
+          ? "this machine's records"
+          : fmt::format("{} ({:+.0f} % since), then records", how["recorded_run"].get<std::string>(),
+                        100 * (how["slowdown_since_run"].get<double>() - 1)));
   if (!how["declared_codelets"].empty()) {
     std::string names;
     for (const auto& name : how["declared_codelets"])

@@ -5,7 +5,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "io/error.hpp"
+#include "io/text_table.hpp"
 #include "tests/io/temporary_folder.hpp"
 #include "traces/machine_file.hpp"
 
@@ -93,6 +96,45 @@ TEST(Footprint, AstroCampsGoldenValues) {
   EXPECT_NEAR(south_africa.energy_usd, 0.0576, 5e-5);
   EXPECT_NEAR(kMvis / south_africa.carbon_g(), 39.9, 5e-2);
   EXPECT_NEAR(kMvis / south_africa.cost_usd(), 11.88e3, 5e0);
+}
+
+// The same over all its published runs: shares as in the paper's text.
+TEST(Footprint, AstroCampsHundredRuns) {
+  const auto shared = fringeflow::test::shared_data();
+  if (!shared) GTEST_SKIP() << "no shared data";
+  const auto machine = load_machine("node4h100");
+  const auto sites = load_sites();
+  double low[5], high[5];
+  std::fill(low, low + 5, 1e9);
+  std::fill(high, high + 5, -1e9);
+  const auto lines = io::read_lines(*shared + "/astrocamp/benchmarks.csv");
+  ASSERT_EQ(lines.size(), 101u);
+  const auto names = io::split_fields(lines[0].text);
+  auto column = [&](const char* name) {
+    return static_cast<size_t>(std::find(names.begin(), names.end(), name) - names.begin());
+  };
+  for (size_t i = 1; i < lines.size(); ++i) {
+    const auto fields = io::split_fields(lines[i].text);
+    const double seconds = std::stod(fields.at(column("wall_time_sec")));
+    const double dynamic = std::stod(fields.at(column("tot_sys_j")));
+    const double joule = dynamic + 881.49 / 4 * seconds;
+    const auto sa = footprint(joule, seconds, machine, sites[0]),
+               wa = footprint(joule, seconds, machine, sites[1]);
+    const double share[] = {dynamic / joule, wa.operational_g / wa.carbon_g(),
+                            sa.operational_g / sa.carbon_g(), wa.capex_usd / wa.cost_usd(),
+                            sa.capex_usd / sa.cost_usd()};
+    for (int k = 0; k < 5; ++k) {
+      low[k] = std::min(low[k], share[k]);
+      high[k] = std::max(high[k], share[k]);
+    }
+  }
+  // Published to a tenth of a per cent.
+  const double published_low[] = {0.148, 0.895, 0.947, 0.885, 0.916},
+               published_high[] = {0.194, 0.900, 0.950, 0.891, 0.920};
+  for (int k = 0; k < 5; ++k) {
+    EXPECT_NEAR(low[k], published_low[k], 6e-4) << k;
+    EXPECT_NEAR(high[k], published_high[k], 6e-4) << k;
+  }
 }
 
 TEST(MachineFile, Shipped) {

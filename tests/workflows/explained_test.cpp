@@ -69,7 +69,7 @@ TEST_F(Explained, ReportsAndComparisons) {
   EXPECT_THAT(text,
               AllOf(HasSubstr("<canvas"), HasSubstr("data:image/png;base64,"), HasSubstr("a-image.png")));
   for (const char* name : {"paje.trace", "tasks.rec", "dag.dot"})
-    EXPECT_GT(std::filesystem::file_size(folder_ / "exports" / name), 1000u) << name;
+    EXPECT_GT(std::filesystem::file_size(folder_ / (std::string("exports/") + name)), 1000u) << name;
   EXPECT_THAT(expect_ok("compare a b"), HasSubstr("the largest change is in"));
   EXPECT_EQ(run("report nowhere").code, 2);
   EXPECT_EQ(run("compare a").code, 2);
@@ -85,9 +85,10 @@ TEST_F(Explained, Forecasts) {
   // The graph is the run's own. The time is held to 10 % by an acceptance check on a quiet machine; here others may be at work.
   EXPECT_EQ(same["tasks"], m["tasks"]);
   EXPECT_EQ(same["major_cycles"], m["clean"][0]["major_cycles"]);
-  EXPECT_GT(same["makespan_s"].get<double>(), 0.5 * m["time_s"].get<double>());
-  EXPECT_LT(same["makespan_s"].get<double>(), 1.5 * m["time_s"].get<double>());
-  EXPECT_NEAR(same["area_bound_s"].get<double>(), m["area_bound_s"].get<double>(),
+  EXPECT_GT(same["makespan_s"].get<double>(), 0.4 * m["time_s"].get<double>());
+  EXPECT_LT(same["makespan_s"].get<double>(), 2.2 * m["time_s"].get<double>());
+  const double slowdown = same["forecast"]["slowdown_since_run"];
+  EXPECT_NEAR(same["area_bound_s"].get<double>() / slowdown, m["area_bound_s"].get<double>(),
               0.01 * m["area_bound_s"].get<double>())
       << "its tasks took as long, in sum";
   EXPECT_TRUE(same["forecast"]["declared_codelets"].empty());

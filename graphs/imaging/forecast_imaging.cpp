@@ -122,7 +122,9 @@ Forecast forecast_imaging(ImagingJob job, const traces::MachineDescription& mach
   auto& options = job.runtime;
   const bool here = machine.name == "this";
   traces::SimulatedMachine simulated;
-  simulated.gpus = options.gpus >= 0 ? std::min(options.gpus, machine.gpus) : machine.gpus;
+  // The description of this machine does not look for GPUs; a run here has found those that there are.
+  const int gpus = here && recorded != nullptr ? recorded->metrics().value("gpus", 0) : machine.gpus;
+  simulated.gpus = options.gpus >= 0 ? std::min(options.gpus, gpus) : gpus;
   if (options.cpus < 0) options.cpus = std::max(1, machine.cores - simulated.gpus);
   if (options.memory_bytes == 0)
     options.memory_bytes = static_cast<int64_t>(kBudgetShare * static_cast<double>(machine.memory_bytes));

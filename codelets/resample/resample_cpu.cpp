@@ -64,8 +64,8 @@ class LaneRows {
   T* rows_;
 };
 
-/// to[x] = sum_j weight[j] rows[j][x], rows of Pixels at least as long.
-template <class T, class Pixel>
+/// to[x] = sum_j weight[j] rows[j][x], rows of Pixels at least as long. Blank (NaN) pixels count as zero or stay blank.
+template <bool kBlankIsZero, class T, class Pixel>
 HWY_INLINE void weighted_rows(const Pixel* const* rows, const T* weight, int64_t weight_step, int64_t count,
                               int64_t n, T* HWY_RESTRICT to) {
   const fft::Wide<T> d;
@@ -82,7 +82,12 @@ HWY_INLINE void weighted_rows(const Pixel* const* rows, const T* weight, int64_t
       return hn::Load(d, narrow);
     }
   };
-  const auto finite = [&](hn::Vec<fft::Wide<T>> v) HWY_ATTR { return hn::IfThenElseZero(hn::Eq(v, v), v); };
+  const auto finite = [&](hn::Vec<fft::Wide<T>> v) HWY_ATTR {
+    if constexpr (kBlankIsZero)
+      return hn::IfThenElseZero(hn::Eq(v, v), v);
+    else
+      return v;
+  };
   int64_t x = 0;
   for (; x + 4 * lanes <= n; x += 4 * lanes) {
     auto a = hn::Zero(d), b = a, c = a, e = a;
@@ -104,8 +109,8 @@ HWY_INLINE void weighted_rows(const Pixel* const* rows, const T* weight, int64_t
     auto sum = hn::Zero(one);
     for (int64_t j = 0; j < count; ++j) {
       const T value = static_cast<T>(rows[j][x]);
-      sum =
-          hn::MulAdd(hn::Set(one, weight[j * weight_step]), hn::Set(one, value == value ? value : T(0)), sum);
+      sum = hn::MulAdd(hn::Set(one, weight[j * weight_step]),
+                       hn::Set(one, !kBlankIsZero || value == value ? value : T(0)), sum);
     }
     to[x] = hn::GetLane(sum);
   }
@@ -143,8 +148,8 @@ void Refine(const Resampling& axes, std::span<const Pixel* const> coarse, int64_
     const int rows = static_cast<int>(std::min<int64_t>(kLanes<T>, y_end - block));
     for (int lane = 0; lane < rows; ++lane) {
       const int64_t y = block + lane;
-      weighted_rows<T, Pixel>(coarse.data() + (*ay.first)[static_cast<size_t>(y)], wy + y * ay.taps, 1,
-                              ay.taps, ax.coarse, in.row(lane));
+      weighted_rows<false, T, Pixel>(coarse.data() + (*ay.first)[static_cast<size_t>(y)], wy + y * ay.taps, 1,
+                                     ay.taps, ax.coarse, in.row(lane));
     }
     in.rows_to_lanes();
     const int32_t* first = ax.first->data();
@@ -207,8 +212,8 @@ void Coarsen(const Resampling& axes, View<const Pixel, 2> image, int64_t y0, int
       }
       if (rows.empty()) continue;
       any = true;
-      weighted_rows<T, Pixel>(rows.data(), weights.data(), 1, static_cast<int64_t>(rows.size()),
-                              x_end - x_begin, in.row(lane) + x_begin);
+      weighted_rows<true, T, Pixel>(rows.data(), weights.data(), 1, static_cast<int64_t>(rows.size()),
+                                    x_end - x_begin, in.row(lane) + x_begin);
     }
     if (!any) {
       for (int lane = 0; lane < lanes; ++lane)

@@ -117,6 +117,15 @@ TEST(Resample, BlankModelPixelsCountAsZero) {
   EXPECT_TRUE(std::all_of(a.begin(), a.end(), [](float p) { return std::isfinite(p); }));
 }
 
+TEST(Resample, BlankPixelsStayBlank) {
+  const Resampling axes = axes_of(60, 60, 1.5, 1.5, 1.5, 1e-5);
+  const std::vector<float> coarse(static_cast<size_t>(axes.y.coarse * axes.x.coarse),
+                                  std::numeric_limits<float>::quiet_NaN());
+  std::vector<float> fine(3600);
+  refine_cpu<float, float>(axes, rows_of(coarse, axes.x.coarse), 0, 60, 0, 0, {fine.data(), {60, 60}});
+  EXPECT_TRUE(std::all_of(fine.begin(), fine.end(), [](float p) { return std::isnan(p); }));
+}
+
 TEST(Resample, RatioOneIsTheIdentity) {
   const Resampling axes = axes_of(20, 30, 1, 1, 1.5, 1e-5);
   const auto image = random_pixels<float>(600, 6);

@@ -26,6 +26,8 @@ namespace fs = std::filesystem;
 using Gains = std::shared_ptr<const io::GainTable>;
 
 constexpr int64_t kChunkVisibilities = int64_t{1} << 17;
+/// A dynamic range that wanders by less is not yet a fall: phases of faint sources converge in small steps.
+constexpr double kFall = 0.95;
 
 const char* name_of(SolveKind kind) {
   switch (kind) {
@@ -228,25 +230,27 @@ std::string Selfcal::table() const {
 void Selfcal::run() {
   const auto start = std::chrono::steady_clock::now();
   size_t best = 0;
-  auto targets = targets_;
+  auto targets = targets_;  // with the gains of the best round
   lines_.push_back({"none", image(0)});
   for (size_t round = 1; round <= job_.rounds.size(); ++round) {
     const auto& what = job_.rounds[round - 1];
     // The first image may be worse than no model; a start model is better until a round has improved on it.
     const bool several = job_.imaging.image.channels_out > 1,
                polarised = job_.imaging.image.stokes.size() > 1;
-    const std::string model =
-        round == 1 && !job_.start_model.empty()
-            ? job_.start_model
-            : fmt::format("{}{}{}-model.fits", prefix(best), several ? "-MFS" : "", polarised ? "-I" : "");
+    const std::string model = round == 1 && !job_.start_model.empty()
+                                  ? job_.start_model
+                                  : fmt::format("{}{}{}-model.fits", prefix(round - 1), several ? "-MFS" : "",
+                                                polarised ? "-I" : "");
     solve(round, model, targets_);
     lines_.push_back({fmt::format("{} {:g} s", name_of(what.solve), what.interval_s), image(round)});
     const double now = lines_.back().quality.dynamic_range(), before = lines_[best].quality.dynamic_range();
     spdlog::info("round {}: dynamic range {:.4g}, {:.4g} before", round, now, before);
-    if (now < before && !(round == 1 && !job_.start_model.empty())) {
+    const bool from_start = round == 1 && !job_.start_model.empty();
+    if (now < kFall * before && !from_start) {
       spdlog::warn("round {} lowered the dynamic range: stopping", round);
       break;
     }
+    if (now < before && !from_start) continue;
     best = round;
     targets = targets_;
   }

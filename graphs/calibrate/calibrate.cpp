@@ -99,7 +99,7 @@ class Calibration {
     rows.uv_m = job.uv_m;
     rows.uv_lambda = job.uv_lambda;
     access_ = std::make_shared<io::CorrelationAccess>(job.ms, std::move(rows), job.apply_column);
-    find_reference();
+    reference_ = reference_antenna(access_->info(), job.reference);
     for (auto& rows : access_->divide(job.interval_s, kChunkVisibilities))
       units_.push_back({std::move(rows), {}, -1, -1, -1});
     check_windows();
@@ -108,7 +108,6 @@ class Calibration {
   io::GainTable run();
 
  private:
-  void find_reference();
   void load_image(runtime::Runtime& runtime);
   Shape shape_of(int window) const;
   void check_windows() const;
@@ -131,17 +130,6 @@ class Calibration {
   std::unique_ptr<graphs::ImageModel> image_;
   std::atomic<int64_t> flagged_{0};
 };
-
-void Calibration::find_reference() {
-  if (job_.reference.empty()) return;
-  std::vector<std::string> names;
-  for (const auto& antenna : access_->info().antennas) names.push_back(antenna.name);
-  const auto found = std::find(names.begin(), names.end(), job_.reference);
-  if (found == names.end())
-    throw UserError(fmt::format("reference: '{}' has no antenna '{}'; it has {}", path(), job_.reference,
-                                fmt::join(names, ", ")));
-  reference_ = found - names.begin();
-}
 
 /// The pieces are those of the units, in their order.
 void Calibration::load_image(runtime::Runtime& runtime) {
@@ -524,6 +512,17 @@ io::GainTable Calibration::run() {
 }
 
 }  // namespace
+
+int64_t reference_antenna(const io::MeasurementSetInfo& info, const std::string& name) {
+  if (name.empty()) return -1;
+  std::vector<std::string> names;
+  for (const auto& antenna : info.antennas) names.push_back(antenna.name);
+  const auto found = std::find(names.begin(), names.end(), name);
+  if (found == names.end())
+    throw UserError(fmt::format("reference: '{}' has no antenna '{}'; it has {}", info.path, name,
+                                fmt::join(names, ", ")));
+  return found - names.begin();
+}
 
 void run_calibrate(const CalibrateJob& job) { Calibration(job, {}).run(); }
 

@@ -14,4 +14,7 @@ void run_calibrate(const CalibrateJob& job);
 /// @return the gains, with the bounds of their intervals
 io::GainTable solve_gains(const CalibrateJob& job, const io::CorrelationSelection& rows);
 
+/// Number of the antenna with this name, −1 for an empty one. Throws UserError.
+int64_t reference_antenna(const io::MeasurementSetInfo& info, const std::string& name);
+
 }  // namespace fringeflow

@@ -28,6 +28,9 @@ using Gains = std::shared_ptr<const io::GainTable>;
 constexpr int64_t kChunkVisibilities = int64_t{1} << 17;
 /// A dynamic range that wanders by less is not yet a fall: phases of faint sources converge in small steps.
 constexpr double kFall = 0.95;
+/// Components on pixels fainter than this times the noise of their image may be artefacts of what is to be calibrated; but a fifth of
+/// the peak is always believed.
+constexpr double kTrustedSigma = 10, kTrustedPeak = 0.2;
 
 const char* name_of(SolveKind kind) {
   switch (kind) {
@@ -92,6 +95,9 @@ class Selfcal {
   }
   io::CorrelationSelection rows_of(const Target& target) const;
   Quality image(size_t round) const;
+  /// PREFIX-round<n>[-MFS][-I]-KIND.fits
+  std::string product(size_t round, const std::string& kind) const;
+  std::string trusted_model(size_t round, const Quality& quality) const;
   void solve(size_t round, const std::string& model, std::vector<Target>& targets) const;
   void publish(size_t best) const;
   void apply(const Target& target) const;
@@ -114,7 +120,9 @@ Selfcal::Selfcal(const SelfcalJob& job) : job_(job) {
   for (const auto& path : imaging.ms) {
     Target target;
     target.path = path;
-    target.column = io::MeasurementSet(path, imaging.selection).info().column;
+    const io::MeasurementSet set(path, imaging.selection);
+    target.column = set.info().column;
+    reference_antenna(set.info(), job.reference);
     if (imaging.ms.size() > 1) target.label = fmt::format("-set{}", targets_.size());
     if (target.column == job.apply_column)
       throw UserError(
@@ -144,9 +152,36 @@ Quality Selfcal::image(size_t round) const {
   GainsOfSets gains;
   for (const auto& target : targets_) gains.push_back(target.gains());
   run_imaging(imaging, gains);
-  const bool several = imaging.image.channels_out > 1, polarised = imaging.image.stokes.size() > 1;
-  return quality_of(
-      fmt::format("{}{}{}-image.fits", prefix(round), several ? "-MFS" : "", polarised ? "-I" : ""));
+  return quality_of(product(round, "image"));
+}
+
+std::string Selfcal::product(size_t round, const std::string& kind) const {
+  const auto& imaging = job_.imaging;
+  return fmt::format("{}{}{}-{}.fits", prefix(round), imaging.image.channels_out > 1 ? "-MFS" : "",
+                     imaging.image.stokes.size() > 1 ? "-I" : "", kind);
+}
+
+/// The part of a round's model that gains are solved against, as a file beside it.
+std::string Selfcal::trusted_model(size_t round, const Quality& quality) const {
+  const auto restored = io::read_fits_image<float>(product(round, "image"));
+  auto model = io::read_fits_image<float>(product(round, "model"));
+  const double least = std::min(kTrustedSigma * quality.noise, kTrustedPeak * quality.peak);
+  int64_t kept = 0, all = 0;
+  for (size_t i = 0; i < model.pixels.size(); ++i) {
+    if (!(model.pixels[i] != 0)) continue;
+    ++all;
+    if (static_cast<double>(restored.pixels[i]) >= least)
+      ++kept;
+    else
+      model.pixels[i] = 0;
+  }
+  spdlog::info("round {} solves against {} of {} pixels of the model, on {:.3g} Jy/beam and more", round + 1,
+               kept, all, least);
+  const std::string path = product(round, "trusted-model");
+  io::write_fits_image(
+      path, model.header,
+      View<const float, 2>(model.pixels.data(), {model.header.grid.ny, model.header.grid.nx}));
+  return path;
 }
 
 /// Gains of one kind replace those of the same kind; the others are corrected for first.
@@ -181,7 +216,8 @@ void Selfcal::publish(size_t best) const {
   const fs::path folder = from.has_parent_path() ? from.parent_path() : fs::path(".");
   std::vector<fs::path> files;
   for (const auto& entry : fs::directory_iterator(folder))
-    if (entry.is_regular_file() && entry.path().filename().string().starts_with(start))
+    if (const auto name = entry.path().filename().string();
+        entry.is_regular_file() && name.starts_with(start) && !name.ends_with("trusted-model.fits"))
       files.push_back(entry.path());
   for (const auto& file : files) {
     const std::string name = to.filename().string() + "-" + file.filename().string().substr(start.size());
@@ -234,13 +270,9 @@ void Selfcal::run() {
   lines_.push_back({"none", image(0)});
   for (size_t round = 1; round <= job_.rounds.size(); ++round) {
     const auto& what = job_.rounds[round - 1];
-    // The first image may be worse than no model; a start model is better until a round has improved on it.
-    const bool several = job_.imaging.image.channels_out > 1,
-               polarised = job_.imaging.image.stokes.size() > 1;
     const std::string model = round == 1 && !job_.start_model.empty()
                                   ? job_.start_model
-                                  : fmt::format("{}{}{}-model.fits", prefix(round - 1), several ? "-MFS" : "",
-                                                polarised ? "-I" : "");
+                                  : trusted_model(round - 1, lines_[round - 1].quality);
     solve(round, model, targets_);
     lines_.push_back({fmt::format("{} {:g} s", name_of(what.solve), what.interval_s), image(round)});
     const double now = lines_.back().quality.dynamic_range(), before = lines_[best].quality.dynamic_range();

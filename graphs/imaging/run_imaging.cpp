@@ -183,6 +183,8 @@ void run_imaging(const ImagingJob& job, const GainsOfSets& gains) {
   const auto plan = graphs::plan_imaging_job(job);
   for (size_t i = 0; i < gains.size(); ++i) plan.sets[i]->correct_for(gains[i]);
   notes(plan, log);
+  log.info(graphs::describe(plan));
+  record.phase("planning");
 
   auto products = std::make_shared<io::Products>();
   const io::RunDirectory directory(job.write.prefix);

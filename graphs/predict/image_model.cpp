@@ -21,11 +21,15 @@ using runtime::DataId;
 
 constexpr double kNoLimit = 1e300;  // wavelengths: the pixels of an image predict every baseline
 
+int64_t strips(const gridder::FacetPlan& plan) {
+  return gridder::strips_of(plan, 1, gridder::PlanOptions().strips_target);
+}
+
 }  // namespace
 
 ImageModel::ImageModel(runtime::TaskSink& sink, const io::FitsImage<float>& image, const std::string& name,
                        const std::string& set, double accuracy, std::vector<Piece> pieces,
-                       const ReadUvw& read_uvw, size_t slots)
+                       const ReadUvw& read_uvw, size_t slots, const Admit& admit)
     : pieces_(std::move(pieces)) {
   const auto& grid = image.header.grid;
   if (image.planes != 1)
@@ -70,13 +74,13 @@ ImageModel::ImageModel(runtime::TaskSink& sink, const io::FitsImage<float>& imag
   capacity_.assign(pieces_.size(), std::vector<int64_t>(facets_.size()));
   for_each_row([&](size_t i, const double* at, const std::vector<double>& freq) {
     for (size_t f = 0; f < facets_.size(); ++f) {
-      markers[f].mark(at, freq);
-      capacity_[i][f] += markers[f].run_bound(at, freq);
+      capacity_[i][f] += markers[f].mark(at, freq);
     }
   });
   for (size_t f = 0; f < facets_.size(); ++f)
     markers[f].finish(*facets_[f],
                       gridder::strips_of(*facets_[f], extent.visibilities, options.strips_target));
+  if (admit) admit(bytes(image, slots));
   put_on_grids(sink, image);
   index_.resize(slots);
   for (size_t f = 0; f < facets_.size(); ++f) {
@@ -87,6 +91,22 @@ ImageModel::ImageModel(runtime::TaskSink& sink, const io::FitsImage<float>& imag
   }
 }
 
+int64_t ImageModel::bytes(const io::FitsImage<float>& image, size_t slots) const {
+  int64_t sum = 3 * image.header.grid.nx * image.header.grid.ny * 4;  // as read, for the task, the task's
+  for (size_t f = 0; f < facets_.size(); ++f) {
+    const auto& plan = *facets_[f];
+    for (const auto& y : fft::y_strips(plan, strips(plan)))
+      sum += fft::image_strip_bytes(plan, y) + fft::columns_bytes(plan, y);
+    for (int64_t slab = 0; slab < plan.facet.slabs(); ++slab)
+      for (int64_t strip = 0; strip < plan.tiles.strips; ++strip)
+        sum += gridder::tile_store_bytes(plan, slab, strip);
+    int64_t longest = 0;
+    for (const auto& runs : capacity_) longest = std::max(longest, gridder::index_bytes(plan, runs[f]));
+    sum += longest * static_cast<int64_t>(slots);
+  }
+  return sum;
+}
+
 void ImageModel::put_on_grids(runtime::TaskSink& sink, const io::FitsImage<float>& image) {
   const auto& grid = image.header.grid;
   const auto model = sink.create({"model", grid.nx * grid.ny * 4, 0});
@@ -95,8 +115,7 @@ void ImageModel::put_on_grids(runtime::TaskSink& sink, const io::FitsImage<float
       image::FillArgs{std::make_shared<const std::vector<float>>(image.pixels), grid.nx * grid.ny * 4},
       {{model, Access::write}}));
   for (const auto& plan : facets_) {
-    const auto y_strips =
-        fft::y_strips(*plan, gridder::strips_of(*plan, 1, gridder::PlanOptions().strips_target));
+    const auto y_strips = fft::y_strips(*plan, strips(*plan));
     std::vector<int64_t> begin;
     std::vector<DataId> sky, columns;
     for (const auto& y : y_strips) {

@@ -29,6 +29,25 @@ using runtime::DataId;
 constexpr int64_t kChunkVisibilities = int64_t{1} << 19;
 constexpr size_t kSlots = 8;
 
+constexpr int64_t kMiB = 1 << 20;
+/// Libraries, StarPU, casacore's tiles, and scratch of a few workers.
+constexpr int64_t kProgram = 256 * kMiB;
+
+/// Throws UserError when `bytes` do not fit into runtime.memory.
+void check_memory(const PredictJob& job, int64_t bytes, const std::string& what) {
+  if (job.runtime.memory_bytes <= 0 || kProgram + bytes <= job.runtime.memory_bytes) return;
+  throw UserError(fmt::format("runtime.memory: predicting {} needs {} MiB, the limit is {}", what,
+                              (kProgram + bytes + kMiB - 1) / kMiB, job.runtime.memory_bytes / kMiB));
+}
+
+/// Rows x channels of a chunk. All chunks in flight take at most half of what runtime.memory leaves.
+int64_t chunk_visibilities(const PredictJob& job, int64_t stokes) {
+  if (job.runtime.memory_bytes <= 0) return kChunkVisibilities;
+  // A visibility in a slot, as four correlations when gains are applied, and once as the writer converts it.
+  const auto each = static_cast<int64_t>(kSlots) * (stokes * 8 + 24 + (job.gains_file.empty() ? 0 : 32)) + 64;
+  return std::clamp<int64_t>((job.runtime.memory_bytes - kProgram) / 2 / each, 1 << 12, kChunkVisibilities);
+}
+
 /// One set being written: its chunks, frequencies and the token that keeps casacore to one thread.
 struct Target {
   std::shared_ptr<io::ColumnWriter> writer;
@@ -64,18 +83,19 @@ class Prediction {
   const PredictJob& job_;
   io::SkyModel sky_;
   std::vector<Target> targets_;
-  int64_t stokes_ = 1;
+  int64_t stokes_ = 1, chunk_bytes_ = 0;
   std::vector<Slot> ring_;
 };
 
 Prediction::Prediction(const PredictJob& job) : job_(job), sky_(io::load_sky_model(job.model_file)) {
+  check_memory(job, 0, "at all");  // before a column is made
   stokes_ = sky_.image ? 1 : graphs::stokes_needed(sky_.components);
   // What is wrong with the gains is found before a column is made.
   if (!job.gains_file.empty()) io::read_h5parm(job.gains_file);
   for (const auto& path : job.ms) {
     Target target;
     target.writer = std::make_shared<io::ColumnWriter>(path, job.column);
-    target.chunks = target.writer->chunks(kChunkVisibilities);
+    target.chunks = target.writer->chunks(chunk_visibilities(job, stokes_));
     targets_.push_back(std::move(target));
   }
   if (!job.gains_file.empty()) load_gains();
@@ -174,7 +194,10 @@ void Prediction::predict_image(runtime::Runtime& runtime) {
       runtime, *sky_.image, job_.model_file, targets_.front().writer->info().path, job_.accuracy,
       std::move(pieces),
       [&](size_t i, View<double, 2> out) { place[i].first->writer->read_uvw(*place[i].second, out); },
-      ring_.size());
+      ring_.size(),
+      [&](int64_t bytes) {
+        check_memory(job_, chunk_bytes_ + bytes, fmt::format("from {} with its grid", job_.model_file));
+      });
   spdlog::info("{}", model.choices());
   for (size_t i = 0; i < place.size(); ++i) {
     const auto& [target, chunk] = place[i];
@@ -198,6 +221,10 @@ void Prediction::run() {
         correlated = std::max(correlated, count * static_cast<int64_t>(at->second->correlations.size()));
       total += count;
     }
+  chunk_bytes_ = static_cast<int64_t>(kSlots) *
+                     (padded(rows * 24) + padded(samples * stokes_ * 8) + padded(correlated * 8)) +
+                 samples * 64;
+  check_memory(job_, chunk_bytes_, fmt::format("chunks of {} visibilities", samples));
   runtime::Runtime runtime(job_.runtime);
   for (auto& target : targets_) target.token = runtime.create({"set", 64, 0});
   for (size_t i = 0; i < kSlots; ++i) {

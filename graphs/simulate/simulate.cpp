@@ -80,6 +80,7 @@ class Simulation {
     DataId uvw = -1, tec = -1, model = -1, vis = -1;
   };
   void draw_truth();
+  int64_t ring_slots(int cpus) const;
   void create(runtime::Runtime& runtime);
   void submit_uvw(runtime::Runtime& runtime, int64_t time);
   void submit_time(runtime::Runtime& runtime, int64_t time);
@@ -152,10 +153,31 @@ void Simulation::draw_truth() {
   tec_->tec.resize(tec_->times_s.size() * tec_->antennas.size() * tec_->directions.size());
 }
 
+/// Times in flight: a few for each core, fewer where runtime.memory says so. Throws UserError when one is too many.
+int64_t Simulation::ring_slots(int cpus) const {
+  constexpr int64_t kMiB = 1 << 20;
+  constexpr int64_t kProgram = 192 * kMiB;  // libraries, StarPU, scratch
+  const int64_t samples = rows_ * job_.channels,
+                correlations = static_cast<int64_t>(job_.correlations.size());
+  const int64_t tec = has_screen() ? static_cast<int64_t>(lmn_->size() / 3 * set_.antennas.size()) * 8 : 0;
+  const int64_t slot =
+      rows_ * 24 + samples * stokes_ * 8 + (corrupts() ? samples * correlations * 8 : 0) + tec;
+  // What the writer converts, and casacore's tiles of it: DATA, FLAG, WEIGHT_SPECTRUM; and the truth of all times.
+  const int64_t writer = 2 * samples * correlations * (8 + 4 + 1) + tec * job_.times +
+                         static_cast<int64_t>(gains_.gains.size()) * 200;
+  const int64_t wanted = std::min<int64_t>(job_.times, 2 * cpus + 2);
+  if (job_.runtime.memory_bytes <= 0) return wanted;
+  const int64_t fitting = (job_.runtime.memory_bytes - kProgram - writer) / slot;
+  if (job_.runtime.memory_bytes < kProgram + writer + slot)
+    throw UserError(fmt::format(
+        "runtime.memory: one time of {} baselines x {} channels needs {} MiB, the limit is {}", rows_,
+        job_.channels, (kProgram + writer + slot + kMiB - 1) / kMiB, job_.runtime.memory_bytes / kMiB));
+  return std::min(wanted, fitting);
+}
+
 void Simulation::create(runtime::Runtime& runtime) {
   token_ = runtime.create({"writer", 64, 0});
-  const int64_t samples = rows_ * job_.channels,
-                slots = std::min<int64_t>(job_.times, 2 * runtime.info().cpus + 2);
+  const int64_t samples = rows_ * job_.channels, slots = ring_slots(runtime.info().cpus);
   for (int64_t i = 0; i < slots; ++i) {
     Slot slot;
     slot.uvw = runtime.create({"uvw", rows_ * 24, 0});

@@ -27,7 +27,8 @@ struct CorrelationBuffers {
   View<std::complex<float>, 3> vis;  ///< [row][channel][correlation], as stored
   View<float, 3>
       weight;  ///< the same extents; 0 for flagged samples, autocorrelations and those outside the uv range
-  View<uint8_t, 3> flag;  ///< the same extents; FLAG as stored, without FLAG_ROW, and set where a gain to correct for is missing
+  View<uint8_t, 3>
+      flag;  ///< the same extents; FLAG as stored, without FLAG_ROW, and set where a gain to correct for is missing
 };
 
 /// Which visibilities count.

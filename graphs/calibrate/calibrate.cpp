@@ -100,8 +100,8 @@ class Calibration {
     rows.uv_lambda = job.uv_lambda;
     access_ = std::make_shared<io::CorrelationAccess>(job.ms, std::move(rows), job.apply_column);
     reference_ = reference_antenna(access_->info(), job.reference);
-    for (auto& rows : access_->divide(job.interval_s, kChunkVisibilities))
-      units_.push_back({std::move(rows), {}, -1, -1, -1});
+    for (auto& part : access_->divide(job.interval_s, kChunkVisibilities))
+      units_.push_back({std::move(part), {}, -1, -1, -1});
     check_windows();
     for (auto& unit : units_) unit.shape = shape_of(unit.rows.window);
   }

@@ -184,8 +184,9 @@ void StageFlags::require(const StageSchema& stage, const std::string& command) c
   }
 }
 
-void WorkflowSource::add(CLI::App& command, Accept accept) {
+void WorkflowSource::add(CLI::App& command, Accept accept, bool selfcal) {
   accept_ = accept;
+  selfcal_ = selfcal;
   command_ = command.get_name();
   const char* doc = accept == Accept::file   ? "workflow file"
                     : accept == Accept::sets ? "MeasurementSets"
@@ -194,6 +195,7 @@ void WorkflowSource::add(CLI::App& command, Accept accept) {
   if (accept != Accept::file) {
     for (const char* stage : {"read", "image", "deconvolve", "write"})
       flags_.add(command, *graphs::find_stage(stage));
+    if (selfcal) flags_.add(command, *graphs::find_stage("selfcal"));
   }
   command.add_option("--set", settings_, "change any option: runtime.cpus=4, image.facets=2, ...")
       ->type_name("SECTION.KEY=VALUE")
@@ -214,8 +216,10 @@ Node WorkflowSource::document_of_flags() const {
   const Place place{"command line", 0, 0};
   if (inputs_.empty()) throw UserError(fmt::format("{}: name at least one MeasurementSet", command_));
   for (const char* stage : {"image", "write"}) flags_.require(*graphs::find_stage(stage), command_);
+  if (selfcal_) flags_.require(*graphs::find_stage("selfcal"), command_);
   Node document = Node::map(place);
-  for (const char* name : {"read", "image", "deconvolve", "write"}) {
+  for (const char* name : {"read", "image", "deconvolve", "selfcal", "write"}) {
+    if (std::string_view(name) == "selfcal" && !selfcal_) continue;
     const StageSchema& stage = *graphs::find_stage(name);
     Node section = Node::map(place);
     if (stage.name == "read") {
@@ -254,6 +258,7 @@ void run_jobs(const std::vector<graphs::Job>& jobs) {
     void operator()(const SimulateJob& job) const { run_simulate(job); }
     void operator()(const PredictJob& job) const { run_predict(job); }
     void operator()(const CalibrateJob& job) const { run_calibrate(job); }
+    void operator()(const SelfcalJob& job) const { run_selfcal(job); }
     void operator()(const ImagingJob& job) const { run_imaging(job); }
   };
   for (const graphs::Job& job : jobs) std::visit(Runner{}, job);
@@ -284,6 +289,15 @@ std::string plan_jobs(const std::vector<graphs::Job>& jobs, bool json) {
       else
         text += fmt::format("predict: {} -> {} of {}\n", predict->model_file, predict->column,
                             graphs::join(predict->ms));
+    } else if (const auto* selfcal = std::get_if<SelfcalJob>(&job)) {
+      const std::string plan = plan_imaging(selfcal->imaging, json);
+      if (json)
+        plans.push_back({{"stage", "selfcal"},
+                         {"rounds", selfcal->rounds.size()},
+                         {"imaging", nlohmann::ordered_json::parse(plan)}});
+      else
+        text += fmt::format("selfcal: {} rounds of solving, {} times this image:\n{}", selfcal->rounds.size(),
+                            selfcal->rounds.size() + 1, plan);
     } else if (const auto* calibrate = std::get_if<CalibrateJob>(&job)) {
       if (json)
         plans.push_back({{"stage", "calibrate"},

@@ -63,7 +63,8 @@ class StageFlags {
 class WorkflowSource {
  public:
   enum class Accept { file, sets, both };
-  void add(CLI::App& command, Accept accept);
+  /// With `selfcal`, flags of that stage too, which is then in the workflow.
+  void add(CLI::App& command, Accept accept, bool selfcal = false);
   /// The tree, settings applied. Throws UserError.
   graphs::Node document() const;
   /// The name for messages: the file, or "command line".
@@ -72,6 +73,7 @@ class WorkflowSource {
 
  private:
   Accept accept_ = Accept::both;
+  bool selfcal_ = false;
   std::string command_;
   std::vector<std::string> inputs_, settings_;
   StageFlags flags_;

@@ -10,6 +10,7 @@ void add_run(CLI::App& app, Context& context);
 void add_simulate(CLI::App& app, Context& context);
 void add_predict(CLI::App& app, Context& context);
 void add_calibrate(CLI::App& app, Context& context);
+void add_selfcal(CLI::App& app, Context& context);
 void add_init(CLI::App& app, Context& context);
 void add_check(CLI::App& app, Context& context);
 void add_expand(CLI::App& app, Context& context);

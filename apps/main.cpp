@@ -80,9 +80,9 @@ int run(int argc, char** argv) {
   app.add_flag("-q,--quiet", context.quiet, "say only what is wrong");
   context.app = &app;
   for (auto* add :
-       {add_image,  add_run,     add_simulate, add_predict, add_calibrate, add_init,      add_check,
-        add_expand, add_plan,    add_graph,    add_report,  add_compare,   add_forecast,  add_experiment,
-        add_models, add_explain, add_list,     add_doctor,  add_schema,    add_completion}) {
+       {add_image,      add_run,    add_simulate, add_predict, add_calibrate, add_selfcal, add_init,
+        add_check,      add_expand, add_plan,     add_graph,   add_report,    add_compare, add_forecast,
+        add_experiment, add_models, add_explain,  add_list,    add_doctor,    add_schema,  add_completion}) {
     add(app, context);
   }
   try {

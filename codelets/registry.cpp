@@ -2,6 +2,7 @@
 #include "codelets/registry.hpp"
 
 #include "codelets/calibrate/calibrate_tasks.hpp"
+#include "codelets/corrupt/corrupt_tasks.hpp"
 #include "codelets/deconvolve/clean.hpp"
 #include "codelets/degrid/degrid.hpp"
 #include "codelets/fft/transforms.hpp"
@@ -21,7 +22,9 @@ namespace fringeflow {
 
 std::vector<const runtime::CodeletDef*> all_codelets() {
   return {&uvw_codelet(),
+          &corrupt::screen_codelet(),
           &simulate_codelet(),
+          &corrupt::corrupt_codelet(),
           &write_rows_codelet(),
           &calibrate::read_correlations_codelet(),
           &calibrate::accumulate_codelet(),

@@ -5,6 +5,8 @@
 
 #include <algorithm>
 
+#include "io/effects.hpp"
+
 namespace fringeflow::graphs {
 namespace {
 
@@ -138,6 +140,7 @@ ImagingJob imaging_job(const Workflow& workflow, const Stage& write) {
   job.write.prefix = values.text("prefix");
   job.write.png = values.boolean("png");
   const Stage* image = &only_source(workflow, write, "image");
+  if (image->schema->name == "selfcal") image = &only_source(workflow, *image, "image");
   if (image->schema->name == "deconvolve") {
     job.deconvolve = deconvolve_options(*image);
     image = &only_source(workflow, *image, "image");
@@ -177,6 +180,13 @@ SimulateJob simulate_job(const Stage& stage) {
   job.channel_width_hz = values.number("channel_width");
   job.centre = value_or<Direction>(values.at("centre"), {});
   job.correlations = value_or<std::vector<std::string>>(values.at("correlations"), {});
+  job.autocorrelations = values.boolean("autocorrelations");
+  job.seed = static_cast<uint64_t>(values.integer("seed"));
+  if (const auto text = values.text("gains"); !text.empty()) job.gains = parse_gain_model(text);
+  if (const auto text = values.text("noise"); !text.empty()) job.noise = parse_noise(text);
+  if (const auto text = values.text("tec"); !text.empty()) job.screen = parse_screen(text);
+  if (const auto text = values.text("beam"); !text.empty()) job.beam = parse_beam(text);
+  job.screen.seed = job.seed;
   job.output = values.text("output");
   return job;
 }
@@ -188,6 +198,7 @@ PredictJob predict_job(const Workflow& workflow, const Stage& stage) {
   job.model_file = values.text("model");
   job.column = values.text("column");
   job.accuracy = values.number("accuracy");
+  job.gains_file = values.text("gains");
   return job;
 }
 
@@ -202,22 +213,59 @@ CalibrateJob calibrate_job(const Workflow& workflow, const Stage& stage) {
   }
   job.ms = sets.front();
   job.model = values.text("model");
-  const std::string solve = values.text("solve");
-  job.solve = solve == "scalar-phase" ? SolveKind::scalar_phase
-              : solve == "phase"      ? SolveKind::phase
-              : solve == "full"       ? SolveKind::full
-                                      : SolveKind::diagonal;
+  job.solve = solve_kind(values.text("solve")).value_or(SolveKind::diagonal);
   job.interval_s = values.number("interval");
   job.channels_per_solution = values.integer("channels_per_solution");
   const UvRange uv = value_or<UvRange>(values.at("uv_range"), {});
   (uv.wavelengths ? job.uv_lambda : job.uv_m) = uv.range;
   job.column = values.text("column");
+  job.reference = values.text("reference");
+  job.plot = values.boolean("plot");
   job.output = values.text("output");
   job.apply_column = values.text("apply");
   return job;
 }
 
+/// Everything of the images but the stage selfcal between deconvolve and write.
+SelfcalJob selfcal_job(const Stage& selfcal) {
+  const Values values(selfcal);
+  SelfcalJob job;
+  for (const auto& text : value_or<std::vector<std::string>>(values.at("rounds"), {}))
+    job.rounds.push_back(parse_round(text));
+  job.start_model = values.text("start_model");
+  job.channels_per_solution = values.integer("channels_per_solution");
+  const UvRange uv = value_or<UvRange>(values.at("solve_uv_range"), {});
+  (uv.wavelengths ? job.uv_lambda : job.uv_m) = uv.range;
+  job.reference = values.text("reference");
+  // A start model sets the flux scale; the model of an image is a little too faint, round after round.
+  job.normalise = value_or<bool>(values.at("normalise"), job.start_model.empty());
+  job.apply_column = values.text("apply");
+  job.plot = values.boolean("plot");
+  return job;
+}
+
 }  // namespace
+
+std::optional<SolveKind> solve_kind(std::string_view name) {
+  if (name == "scalar-phase") return SolveKind::scalar_phase;
+  if (name == "phase") return SolveKind::phase;
+  if (name == "diagonal") return SolveKind::diagonal;
+  if (name == "full") return SolveKind::full;
+  return std::nullopt;
+}
+
+SelfcalRound parse_round(std::string_view text) {
+  const size_t colon = text.find(':');
+  const auto kind = solve_kind(trim(text.substr(0, colon)));
+  if (!kind || colon == std::string_view::npos)
+    throw UserError(
+        fmt::format("'{}' is no round: KIND:INTERVAL, for example phase:60s, with KIND scalar-phase, phase, "
+                    "diagonal or full",
+                    text));
+  const double interval_s = parse_quantity(text.substr(colon + 1), Dimension::duration);
+  if (interval_s < 0) throw UserError(fmt::format("'{}': an interval below 0", text));
+  return {*kind, interval_s};
+}
 
 std::vector<Job> lower(const Workflow& workflow, const std::string& command_line) {
   std::vector<Job> jobs;
@@ -229,7 +277,13 @@ std::vector<Job> lower(const Workflow& workflow, const std::string& command_line
     if (stage.schema->name == "write") {
       ImagingJob job = imaging_job(workflow, stage);
       job.name = workflow.name;
-      jobs.emplace_back(std::move(job));
+      if (const Stage& from = only_source(workflow, stage, "image"); from.schema->name == "selfcal") {
+        SelfcalJob selfcal = selfcal_job(from);
+        selfcal.imaging = std::move(job);
+        jobs.emplace_back(std::move(selfcal));
+      } else {
+        jobs.emplace_back(std::move(job));
+      }
     }
   }
   const RuntimeOptions runtime = runtime_options(workflow);
@@ -242,6 +296,11 @@ std::vector<Job> lower(const Workflow& workflow, const std::string& command_line
           one.command_line = command_line;
         },
         job);
+    if (auto* selfcal = std::get_if<SelfcalJob>(&job)) {
+      selfcal->imaging.runtime = runtime;
+      selfcal->imaging.workflow_text = text;
+      selfcal->imaging.command_line = command_line;
+    }
   }
   return jobs;
 }

@@ -2,7 +2,9 @@
 #pragma once
 /// @file
 /// From a checked workflow to the jobs that are run, in order.
+#include <optional>
 #include <string>
+#include <string_view>
 #include <variant>
 #include <vector>
 
@@ -13,9 +15,16 @@
 
 namespace fringeflow::graphs {
 
-using Job = std::variant<SimulateJob, PredictJob, CalibrateJob, ImagingJob>;
+using Job = std::variant<SimulateJob, PredictJob, CalibrateJob, SelfcalJob, ImagingJob>;
 
-/// One job for every simulate, predict and calibrate stage, and for every write stage with what leads to it; sources
+/// "phase", "diagonal", …; nothing for another word.
+std::optional<SolveKind> solve_kind(std::string_view name);
+
+/// "phase:60s": gains and interval. Throws UserError.
+SelfcalRound parse_round(std::string_view text);
+
+/// One job for every simulate, predict and calibrate stage, and for every write stage with what leads to it (images, or rounds
+/// of self-calibration); sources
 /// before their users. Throws WorkflowError for what the language can say but a job cannot: several different
 /// selections in one image.
 std::vector<Job> lower(const Workflow& workflow, const std::string& command_line);

@@ -58,90 +58,119 @@ StageSchema read_stage() {
 
 StageSchema simulate_stage() {
   constexpr double kMaxCount = 1e9;
-  return {.name = "simulate",
-          .doc = "makes a MeasurementSet of point sources seen by a station layout",
-          .details =
-              "The visibilities are the direct Fourier sum over the sources, without noise. The set is "
-              "written tiled, with "
-              "UVW = position(ANTENNA2) - position(ANTENNA1).",
-          .section = "",
-          .inputs = {},
-          .outputs = {{"ms", PortType::measurement_set, "the MeasurementSet that is written"}},
-          .options = {
-              {.key = "layout",
-               .kind = Kind::input_file,
-               .doc = "stations, one a line: east, north[, up] in metres",
-               .required = true,
-               .example = "meerkat.layout.txt"},
-              {.key = "position",
-               .kind = Kind::input_file,
-               .doc = "longitude and latitude of the layout's origin, in degrees",
-               .required = true,
-               .example = "meerkat.position.txt"},
-              {.key = "sources",
-               .kind = Kind::input_file,
-               .doc = "CSV with ra_deg, dec_deg, i_jy and optional q_jy, u_jy, v_jy, spectral_index, "
-                      "reference_frequency_hz",
-               .required = true,
-               .example = "sky.csv"},
-              {.key = "start",
-               .kind = Kind::time,
-               .doc = "beginning of the first integration",
-               .required = true,
-               .example = "2026-01-01T00:00:00"},
-              {.key = "times",
-               .kind = Kind::integer,
-               .doc = "integrations",
-               .required = true,
-               .min = 1,
-               .max = kMaxCount,
-               .example = "60"},
-              {.key = "interval",
-               .kind = Kind::quantity,
-               .doc = "length of an integration",
-               .fallback = "8s",
-               .dimension = Dimension::duration,
-               .min = 0,
-               .above_min = true},
-              {.key = "channels",
-               .kind = Kind::integer,
-               .doc = "spectral channels",
-               .fallback = "1",
-               .min = 1,
-               .max = kMaxCount},
-              {.key = "frequency",
-               .kind = Kind::quantity,
-               .doc = "centre of the first channel",
-               .required = true,
-               .dimension = Dimension::frequency,
-               .min = 0,
-               .above_min = true,
-               .example = "1.3GHz"},
-              {.key = "channel_width",
-               .kind = Kind::quantity,
-               .doc = "width and distance of the channels",
-               .fallback = "1MHz",
-               .dimension = Dimension::frequency,
-               .min = 0,
-               .above_min = true},
-              {.key = "centre",
-               .kind = Kind::direction,
-               .doc = "phase centre, J2000",
-               .required = true,
-               .aliases = {{"center"}},
-               .example = "30deg,-30deg"},
-              {.key = "correlations",
-               .kind = Kind::text_list,
-               .doc = "correlations to write, linear or circular",
-               .fallback = "XX,YY",
-               .choices = {"XX", "XY", "YX", "YY", "RR", "RL", "LR", "LL"}},
-              {.key = "output",
-               .kind = Kind::output_path,
-               .doc = "the new MeasurementSet",
-               .required = true,
-               .example = "sim.ms",
-               .short_flag = "o"},
-          }};
+  return {
+      .name = "simulate",
+      .doc = "makes a MeasurementSet of sources seen by a station layout",
+      .details =
+          "The visibilities are the direct Fourier sum over points and Gaussians, seen through a beam, an "
+          "ionosphere and gains, with noise, where they are asked for. Whatever is random follows from the "
+          "seed alone, not from workers or chunks. Gains and electrons that were put in are saved as "
+          "OUTPUT-truth.h5 beside the set. The set is written tiled, with "
+          "UVW = position(ANTENNA2) - position(ANTENNA1).",
+      .section = "",
+      .inputs = {},
+      .outputs = {{"ms", PortType::measurement_set, "the MeasurementSet that is written"}},
+      .options = {
+          {.key = "layout",
+           .kind = Kind::input_file,
+           .doc = "stations, one a line: east, north[, up] in metres, or X, Y, Z (ITRF) without a position; "
+                  "or a MeasurementSet whose antennas are used",
+           .required = true,
+           .example = "meerkat.layout.txt"},
+          {.key = "position",
+           .kind = Kind::input_file,
+           .doc = "longitude and latitude of the origin of east and north, in degrees",
+           .example = "meerkat.position.txt"},
+          {.key = "sources",
+           .kind = Kind::input_file,
+           .doc = "component list (text), or CSV with ra_deg, dec_deg, i_jy and optional q_jy, u_jy, v_jy, "
+                  "spectral_index, reference_frequency_hz, major_asec, minor_asec, pa_deg",
+           .required = true,
+           .example = "sky.csv"},
+          {.key = "start",
+           .kind = Kind::time,
+           .doc = "beginning of the first integration",
+           .required = true,
+           .example = "2026-01-01T00:00:00"},
+          {.key = "times",
+           .kind = Kind::integer,
+           .doc = "integrations",
+           .required = true,
+           .min = 1,
+           .max = kMaxCount,
+           .example = "60"},
+          {.key = "interval",
+           .kind = Kind::quantity,
+           .doc = "length of an integration",
+           .fallback = "8s",
+           .dimension = Dimension::duration,
+           .min = 0,
+           .above_min = true},
+          {.key = "channels",
+           .kind = Kind::integer,
+           .doc = "spectral channels",
+           .fallback = "1",
+           .min = 1,
+           .max = kMaxCount},
+          {.key = "frequency",
+           .kind = Kind::quantity,
+           .doc = "centre of the first channel",
+           .required = true,
+           .dimension = Dimension::frequency,
+           .min = 0,
+           .above_min = true,
+           .example = "1.3GHz"},
+          {.key = "channel_width",
+           .kind = Kind::quantity,
+           .doc = "width and distance of the channels",
+           .fallback = "1MHz",
+           .dimension = Dimension::frequency,
+           .min = 0,
+           .above_min = true},
+          {.key = "centre",
+           .kind = Kind::direction,
+           .doc = "phase centre, J2000",
+           .required = true,
+           .aliases = {{"center"}},
+           .example = "30deg,-30deg"},
+          {.key = "correlations",
+           .kind = Kind::text_list,
+           .doc = "correlations to write, linear or circular",
+           .fallback = "XX,YY",
+           .choices = {"XX", "XY", "YX", "YY", "RR", "RL", "LR", "LL"}},
+          {.key = "autocorrelations",
+           .kind = Kind::boolean,
+           .doc = "write autocorrelations too",
+           .fallback = "false"},
+          {.key = "gains",
+           .kind = Kind::text,
+           .doc = "gains of the antennas: an h5parm, or effects joined by +, each KIND[:KEY=VALUE,...] of "
+                  "constant, "
+                  "walk, sinusoid, bandpass, leakage with amplitude, phase and time",
+           .example = "walk:phase=60deg,time=5min+constant:amplitude=0.1"},
+          {.key = "noise",
+           .kind = Kind::text,
+           .doc = "standard deviation of the real and of the imaginary part of a correlation, or sefd:FLUX: "
+                  "SEFD / sqrt(2 x channel width x interval)",
+           .example = "sefd:420Jy"},
+          {.key = "tec",
+           .kind = Kind::text,
+           .doc = "turbulent ionosphere: rms in TECU, or rms=0.1,scale=20km,height=300km,speed=100 (m/s)",
+           .example = "0.1"},
+          {.key = "beam",
+           .kind = Kind::text,
+           .doc = "primary beam: gaussian:FWHM or cosine:FWHM of the power at the first channel, or a FITS "
+                  "image of the "
+                  "power",
+           .example = "gaussian:1.1deg"},
+          {.key = "seed", .kind = Kind::integer, .doc = "of all that is random", .fallback = "1", .min = 0},
+          {.key = "output",
+           .kind = Kind::output_path,
+           .doc = "the new MeasurementSet",
+           .required = true,
+           .example = "sim.ms",
+           .short_flag = "o"},
+      }};
 }
 
 StageSchema image_stage() {
@@ -319,6 +348,63 @@ StageSchema deconvolve_stage() {
       }};
 }
 
+StageSchema selfcal_stage() {
+  return {
+      .name = "selfcal",
+      .doc =
+          "self-calibrates: images, solves for gains against the model, corrects in memory, and images again",
+      .details =
+          "Each round solves the data against the model of the image before (the first against start_model, "
+          "where that is given; components fainter than 10 x the noise are left out), corrected for the "
+          "latest gains of the other kind: phases, or amplitudes. "
+          "It ends after the last round, or when one lowers the dynamic range (peak of the restored image / "
+          "1.4826 x its median absolute deviation) by more than 5 %. Round N leaves PREFIX-roundN-*.fits "
+          "and PREFIX-roundN-gains.h5, the best round PREFIX-*.fits, and the table of the rounds is "
+          "PREFIX-selfcal.txt. No column of the sets is written, unless apply asks for one.",
+      .section = "selfcal",
+      .inputs = {{"image", PortType::image, "the output of a deconvolve stage"}},
+      .outputs = {{"image", PortType::image, "the images of the best round"}},
+      .options = {
+          {.key = "rounds",
+           .kind = Kind::text_list,
+           .doc = "gains and interval of each round, KIND:INTERVAL, with KIND scalar-phase, phase, diagonal "
+                  "or full; "
+                  "0s is one solution for all times",
+           .required = true,
+           .example = "phase:60s,phase:16s,diagonal:120s"},
+          {.key = "start_model",
+           .kind = Kind::text,
+           .doc = "model of the first round: point:FLUX in the phase centre, a catalogue (CSV), a component "
+                  "list "
+                  "(text) or an image (FITS); without it that of the uncalibrated image",
+           .example = "point:1Jy"},
+          {.key = "channels_per_solution",
+           .kind = Kind::integer,
+           .doc = "channels of a solution; 0 is all of a spectral window",
+           .fallback = "0",
+           .min = 0},
+          {.key = "solve_uv_range",
+           .kind = Kind::uv_range,
+           .doc = "visibilities whose sqrt(u^2+v^2) lies in the range are fitted",
+           .example = "200..15000lambda"},
+          {.key = "reference",
+           .kind = Kind::text,
+           .doc = "antenna whose phases are 0; without it the first that has a solution",
+           .example = "m000"},
+          {.key = "normalise",
+           .kind = Kind::boolean,
+           .doc = "make the geometric mean of the amplitudes 1; without it yes, unless start_model is given"},
+          {.key = "apply",
+           .kind = Kind::text,
+           .doc = "column for the data corrected by the best round; without it none is written",
+           .example = "CORRECTED_DATA"},
+          {.key = "plot",
+           .kind = Kind::boolean,
+           .doc = "PNGs of amplitude and phase of every antenna beside the gains",
+           .fallback = "false"},
+      }};
+}
+
 StageSchema write_stage() {
   return {.name = "write",
           .doc = "writes the FITS products, previews and the run directory",
@@ -368,6 +454,10 @@ StageSchema predict_stage() {
            .fallback = "1e-7",
            .min = 1e-13,
            .max = 0.1},
+          {.key = "gains",
+           .kind = Kind::input_file,
+           .doc = "gains (h5parm) that the model is seen through; 0 where they are flagged",
+           .example = "gains.h5"},
       }};
 }
 
@@ -387,7 +477,9 @@ StageSchema calibrate_stage() {
       .options = {
           {.key = "model",
            .kind = Kind::text,
-           .doc = "point:FLUX in the phase centre, a catalogue (CSV) or a component list (text)",
+           .doc = "point:FLUX in the phase centre, a catalogue (CSV), a component list (text) or an image "
+                  "(FITS, "
+                  "Jy/pixel)",
            .required = true,
            .example = "point:1Jy"},
           {.key = "solve",
@@ -419,6 +511,14 @@ StageSchema calibrate_stage() {
            .doc = "column to calibrate",
            .fallback = "DATA",
            .aliases = {{"data_column"}}},
+          {.key = "reference",
+           .kind = Kind::text,
+           .doc = "antenna whose phases are 0; without it the first that has a solution",
+           .example = "m000"},
+          {.key = "plot",
+           .kind = Kind::boolean,
+           .doc = "PNGs of amplitude and phase of every antenna beside the gains",
+           .fallback = "false"},
           {.key = "output",
            .kind = Kind::output_path,
            .doc = "the gains, an h5parm",
@@ -437,7 +537,7 @@ StageSchema calibrate_stage() {
 const std::vector<StageSchema>& stages() {
   static const std::vector<StageSchema> kStages{simulate_stage(), predict_stage(), calibrate_stage(),
                                                 read_stage(),     image_stage(),   deconvolve_stage(),
-                                                write_stage()};
+                                                selfcal_stage(),  write_stage()};
   return kStages;
 }
 

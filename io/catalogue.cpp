@@ -43,7 +43,8 @@ std::vector<Column> read_csv_header(const std::string& path, const TextLine& lin
   return columns;
 }
 
-PointSource read_csv_row(const std::string& path, const TextLine& line, const std::vector<Column>& columns) {
+CatalogueSource read_csv_row(const std::string& path, const TextLine& line,
+                             const std::vector<Column>& columns) {
   const std::vector<std::string> fields = split_fields(line.text);
   if (fields.size() < columns.size()) {
     fail_at(path, line.number,
@@ -66,9 +67,9 @@ PointSource read_csv_row(const std::string& path, const TextLine& line, const st
   };
   if (std::abs(value[kDec]) > 90) bad(kDec, "is beyond ±90 degrees");
   if (std::abs(value[kRa]) > 360) bad(kRa, "is beyond 360 degrees");
-  for (const Column column : {kMajor, kMinor, kPa}) {
-    if (value[column] != 0) bad(column, "is not supported yet: a catalogue has point sources only");
-  }
+  for (const Column column : {kMajor, kMinor})
+    if (value[column] < 0) bad(column, "is a width below 0");
+  if (value[kMinor] > value[kMajor]) bad(kMinor, "is longer than major_asec");
   if (value[kReference] < 0) bad(kReference, "is not a frequency");
   if (value[kIndex] != 0 && value[kReference] == 0) {
     fail_at(path, line.number, "column reference_frequency_hz: a spectral index needs a reference frequency");
@@ -77,7 +78,10 @@ PointSource read_csv_row(const std::string& path, const TextLine& line, const st
           value[kDec] * kDegree,
           {value[kI], value[kQ], value[kU], value[kV]},
           value[kIndex],
-          value[kReference]};
+          value[kReference],
+          value[kMajor] * kDegree / 3600,
+          value[kMinor] * kDegree / 3600,
+          value[kPa] * kDegree};
 }
 
 bool ends_with_any(const std::string& path, std::initializer_list<const char*> endings) {
@@ -88,9 +92,9 @@ bool ends_with_any(const std::string& path, std::initializer_list<const char*> e
 
 }  // namespace
 
-std::vector<PointSource> read_csv_catalogue(const std::string& path) {
+std::vector<CatalogueSource> read_csv_catalogue(const std::string& path) {
   std::vector<Column> columns;
-  std::vector<PointSource> sources;
+  std::vector<CatalogueSource> sources;
   for (const TextLine& line : read_lines(path)) {
     if (line.text[0] == '#') continue;
     if (columns.empty()) {
@@ -126,13 +130,17 @@ std::array<double, 4> SkyComponent::flux_jy(double frequency_hz) const {
   return flux;
 }
 
-SkyComponent component_of(const PointSource& source) {
+SkyComponent component_of(const CatalogueSource& source) {
   SkyComponent c;
   c.ra_rad = source.ra_rad;
   c.dec_rad = source.dec_rad;
   c.stokes_jy = source.stokes_jy;
   c.reference_frequency_hz = source.reference_frequency_hz;
   if (source.spectral_index != 0) c.spectral_terms = {source.spectral_index};
+  c.major_rad = source.major_rad;
+  c.minor_rad = source.minor_rad;
+  c.pa_rad = source.pa_rad;
+  c.pa_is_absolute = !c.is_point();
   return c;
 }
 
@@ -162,7 +170,7 @@ std::vector<SkyComponent> components_of(View<const float, 2> model, const ImageG
 SkyModel load_sky_model(const std::string& path) {
   SkyModel model;
   if (ends_with_any(path, {".csv"})) {
-    for (const PointSource& source : read_csv_catalogue(path))
+    for (const CatalogueSource& source : read_csv_catalogue(path))
       model.components.push_back(component_of(source));
   } else if (ends_with_any(path, {".txt", ".skymodel", ".bbs", ".sourcelist"})) {
     model.components = read_component_list(path);

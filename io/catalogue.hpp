@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #pragma once
 /// @file
-/// Sky models: CSV catalogues of point sources, and component lists in the text format of WSClean and DP3.
+/// Sky models: CSV catalogues, and component lists in the text format of WSClean and DP3.
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -17,12 +17,14 @@
 
 namespace fringeflow::io {
 
-/// A point source: S(ν) = stokes_jy · (ν / reference_frequency_hz)^spectral_index, all four Stokes alike.
-struct PointSource {
+/// A source of a catalogue, a point or an elliptical Gaussian: S(ν) = stokes_jy · (ν / reference_frequency_hz)^spectral_index, all four Stokes alike.
+struct CatalogueSource {
   double ra_rad = 0, dec_rad = 0;
   std::array<double, 4> stokes_jy{};  ///< I, Q, U, V at the reference frequency
   double spectral_index = 0;
-  double reference_frequency_hz = 0;  ///< 0 Hz only when spectral_index is 0
+  double reference_frequency_hz = 0;    ///< 0 Hz only when spectral_index is 0
+  double major_rad = 0, minor_rad = 0;  ///< full widths at half maximum; 0: a point
+  double pa_rad = 0;                    ///< of the major axis, north to east at the source
 };
 
 /// A component of a sky model: a point or an elliptical Gaussian, with a polynomial spectrum.
@@ -47,10 +49,9 @@ struct SkyComponent {
 };
 
 /// Reads a CSV catalogue. The first line that is not blank or a # comment names the columns, in any order:
-/// ra_deg, dec_deg, i_jy, and optional q_jy, u_jy, v_jy, spectral_index, reference_frequency_hz, name.
-/// Columns major_asec, minor_asec and pa_deg are reserved: anything but 0 in them is an error. Throws
-/// UserError with FILE:LINE and the column.
-std::vector<PointSource> read_csv_catalogue(const std::string& path);
+/// ra_deg, dec_deg, i_jy, and optional q_jy, u_jy, v_jy, spectral_index, reference_frequency_hz, major_asec,
+/// minor_asec, pa_deg, name. Throws UserError with FILE:LINE and the column.
+std::vector<CatalogueSource> read_csv_catalogue(const std::string& path);
 
 /// Reads a component list: WSClean's -save-source-list output, or a DP3/makesourcedb sky model with the same
 /// columns and Patch, Q, U, V, OrientationIsAbsolute. Lines that only name a patch are passed over. Throws
@@ -80,6 +81,6 @@ struct SkyModel {
 /// its coordinates.
 SkyModel load_sky_model(const std::string& path);
 
-SkyComponent component_of(const PointSource& source);
+SkyComponent component_of(const CatalogueSource& source);
 
 }  // namespace fringeflow::io

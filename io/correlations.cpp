@@ -11,6 +11,7 @@
 #include <map>
 
 #include "io/constants.hpp"
+#include "io/gain_lookup.hpp"
 
 namespace fringeflow::io {
 
@@ -35,8 +36,11 @@ struct CorrelationAccess::Impl {
   casacore::ArrayColumn<casacore::Double> uvw;
   casacore::ScalarColumn<casacore::Bool> flag_row;
   casacore::ScalarColumn<casacore::Int> antenna1, antenna2;
+  casacore::ScalarColumn<casacore::Double> time;
   bool has_flag_row = false;
+  GainChain gains;
   std::vector<double> times_s;
+  std::vector<std::pair<double, double>> bounds_s;
   bool failed = false;  ///< a write has failed: what casacore still holds cannot be written either
 
   std::string name() const { return detail::in_quotes(info.path); }
@@ -65,6 +69,7 @@ void CorrelationAccess::Impl::attach() {
     uvw.attach(table, "UVW");
     antenna1.attach(table, "ANTENNA1");
     antenna2.attach(table, "ANTENNA2");
+    time.attach(table, "TIME");
     has_flag_row = description.isColumn("FLAG_ROW");
     if (has_flag_row) flag_row.attach(table, "FLAG_ROW");
     if (description.isColumn("WEIGHT_SPECTRUM")) {
@@ -118,6 +123,9 @@ CorrelationAccess::CorrelationAccess(const std::string& path, CorrelationSelecti
     window.width_hz = m.sub.width_hz[static_cast<size_t>(d.spw)];
     m.info.windows.push_back(std::move(window));
   }
+  for (const auto& table : m.selection.gains)
+    m.gains.push_back(std::make_shared<const GainLookup>(
+        *table, m.info.antennas, m.sub.data_descriptions.front().correlations, "the gains", m.info.path));
 }
 
 CorrelationAccess::~CorrelationAccess() {
@@ -137,6 +145,9 @@ CorrelationAccess::~CorrelationAccess() {
 
 const MeasurementSetInfo& CorrelationAccess::info() const { return impl_->info; }
 const std::vector<double>& CorrelationAccess::interval_times_s() const { return impl_->times_s; }
+const std::vector<std::pair<double, double>>& CorrelationAccess::interval_bounds_s() const {
+  return impl_->bounds_s;
+}
 const std::vector<int>& CorrelationAccess::correlations(int window) const {
   return impl_->sub
       .data_descriptions[static_cast<size_t>(impl_->info.windows[static_cast<size_t>(window)].data_desc_id)]
@@ -147,7 +158,7 @@ std::vector<IntervalRows> CorrelationAccess::divide(double interval_s, int64_t t
   Impl& m = *impl_;
   const std::lock_guard lock(*m.mutex);
   casacore::ScalarColumn<casacore::Int> data_desc, field;
-  casacore::ScalarColumn<casacore::Double> time, integration;
+  casacore::ScalarColumn<casacore::Double> integration;
   std::vector<double> times(static_cast<size_t>(m.info.rows));
   std::vector<casacore::Int> ids(times.size()), fields(times.size()), first(times.size()),
       second(times.size());
@@ -155,10 +166,9 @@ std::vector<IntervalRows> CorrelationAccess::divide(double interval_s, int64_t t
   translated(m.name() + " cannot be read", [&] {
     data_desc.attach(m.table, "DATA_DESC_ID");
     field.attach(m.table, "FIELD_ID");
-    time.attach(m.table, "TIME");
     for (int64_t begin = 0; begin < m.info.rows; begin += kScanRows) {
       const detail::RowRanges ranges{{begin, std::min(begin + kScanRows, m.info.rows)}};
-      detail::get_scalars(time, ranges, times.data() + begin);
+      detail::get_scalars(m.time, ranges, times.data() + begin);
       detail::get_scalars(data_desc, ranges, ids.data() + begin);
       detail::get_scalars(field, ranges, fields.data() + begin);
       detail::get_scalars(m.antenna1, ranges, first.data() + begin);
@@ -182,10 +192,26 @@ std::vector<IntervalRows> CorrelationAccess::divide(double interval_s, int64_t t
     if (!std::isfinite(times[i]))
       throw RunError(fmt::format("{}: row {}: TIME is not a finite number", m.name(), row));
   }
-  const auto [earliest, latest] = std::minmax_element(times.begin(), times.end());
-  const double begin_s = *earliest, span_s = *latest - *earliest;
-  m.info.time_begin_s = *earliest;
-  m.info.time_end_s = *latest;
+  const auto chosen = [](const std::vector<int>& list, int id) {
+    return list.empty() || std::find(list.begin(), list.end(), id) != list.end();
+  };
+  const auto selected = [&](size_t i) {
+    const auto& only = m.selection;
+    return chosen(only.fields, fields[i]) &&
+           chosen(only.spws, m.info.windows[static_cast<size_t>(ids[i])].id) &&
+           !(only.time_s.begin && times[i] < *only.time_s.begin) &&
+           !(only.time_s.end && times[i] > *only.time_s.end);
+  };
+  double begin_s = INFINITY, end_s = -INFINITY;
+  for (size_t i = 0; i < times.size(); ++i)
+    if (selected(i)) {
+      begin_s = std::min(begin_s, times[i]);
+      end_s = std::max(end_s, times[i]);
+    }
+  if (begin_s > end_s) throw RunError(m.name() + ": no rows are selected");
+  const double span_s = end_s - begin_s;
+  m.info.time_begin_s = begin_s;
+  m.info.time_end_s = end_s;
   if (!(integration_s > 0) || !std::isfinite(integration_s)) integration_s = 0;
   // A little slack: integrations are seldom as long as people say.
   if (interval_s > span_s + 2 * integration_s && integration_s > 0)
@@ -197,6 +223,7 @@ std::vector<IntervalRows> CorrelationAccess::divide(double interval_s, int64_t t
   std::map<int64_t, std::pair<double, double>> ends;
   for (int64_t row = 0; row < m.info.rows; ++row) {
     const auto i = static_cast<size_t>(row);
+    if (!selected(i)) continue;
     // Times are stored with rounding errors: a thousandth of an interval does not tip a row out of its bin.
     const int64_t interval =
         interval_s > 0 ? static_cast<int64_t>(std::floor((times[i] - begin_s) / interval_s + 1e-3)) : 0;
@@ -226,9 +253,11 @@ std::vector<IntervalRows> CorrelationAccess::divide(double interval_s, int64_t t
   }
   std::map<int64_t, int64_t> number;
   m.times_s.clear();
+  m.bounds_s.clear();
   for (const auto& [interval, range] : ends) {
     number[interval] = static_cast<int64_t>(m.times_s.size());
     m.times_s.push_back((range.first + range.second) / 2);
+    m.bounds_s.push_back(range);
   }
   std::vector<IntervalRows> out;
   for (auto& [key, unit] : units) {
@@ -270,6 +299,16 @@ void CorrelationAccess::read(const ChunkSpec& chunk, CorrelationBuffers& out) {
     for (int64_t row = 0; row < chunk.rows; ++row)
       out.antennas(row, side) = antenna[static_cast<size_t>(row)];
   }
+  if (!m.gains.empty()) {
+    std::vector<double> times(static_cast<size_t>(chunk.rows));
+    get("TIME", [&] { detail::get_scalars(m.time, chunk.row_ranges, times.data()); });
+    for (const auto& gain : m.gains) {
+      const auto frequency = gain->frequencies_of(window.freq_hz);
+      for (int64_t row = 0; row < chunk.rows; ++row)
+        gain->correct(times[static_cast<size_t>(row)], out.antennas(row, 0), out.antennas(row, 1), frequency,
+                      correlations(chunk.window), out.vis.data() + row * cell, flags.get() + row * cell);
+    }
+  }
   const Range &metres = m.selection.uv_m, &lambda = m.selection.uv_lambda;
   const auto inside = [](const Range& range, double x) {
     return !(range.begin && x < *range.begin) && !(range.end && x > *range.end);
@@ -296,6 +335,18 @@ void CorrelationAccess::read(const ChunkSpec& chunk, CorrelationBuffers& out) {
         out.weight.data()[at] = used && !flag && std::isfinite(w) && w > 0 ? w : 0;
       }
     }
+  }
+}
+
+void CorrelationAccess::read_uvw(const ChunkSpec& chunk, View<double, 2> uvw_m) {
+  Impl& m = *impl_;
+  const std::lock_guard lock(*m.mutex);
+  translated(m.rows_of("UVW", chunk), [&] {
+    detail::get_arrays(m.uvw, chunk.row_ranges, casacore::IPosition(1, 3), nullptr, uvw_m.data());
+  });
+  for (int64_t row = 0; row < chunk.rows; ++row) {
+    double* uvw = &uvw_m(row, 0);
+    if (!std::isfinite(uvw[0]) || !std::isfinite(uvw[1]) || !std::isfinite(uvw[2])) std::fill_n(uvw, 3, 0.);
   }
 }
 

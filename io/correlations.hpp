@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "io/h5parm.hpp"
 #include "io/measurement_set.hpp"
 #include "io/view.hpp"
 
@@ -26,13 +27,18 @@ struct CorrelationBuffers {
   View<std::complex<float>, 3> vis;  ///< [row][channel][correlation], as stored
   View<float, 3>
       weight;  ///< the same extents; 0 for flagged samples, autocorrelations and those outside the uv range
-  View<uint8_t, 3> flag;  ///< the same extents; FLAG as stored, without FLAG_ROW
+  View<uint8_t, 3>
+      flag;  ///< the same extents; FLAG as stored, without FLAG_ROW, and set where a gain to correct for is missing
 };
 
 /// Which visibilities count.
 struct CorrelationSelection {
   std::string column = "DATA";
-  Range uv_m, uv_lambda;  ///< limits on sqrt(u^2+v^2)
+  Range uv_m, uv_lambda;          ///< limits on sqrt(u^2+v^2)
+  std::vector<int> fields, spws;  ///< FIELD_IDs and SPECTRAL_WINDOW_IDs; empty: all
+  Range time_s;                   ///< of TIME
+  /// Corrected for while reading, the first is the outermost.
+  std::vector<std::shared_ptr<const GainTable>> gains = {};
 };
 
 /// One call at a time per path is enforced by a lock.
@@ -56,6 +62,11 @@ class CorrelationAccess {
   std::vector<IntervalRows> divide(double interval_s, int64_t target_visibilities);
   /// Middle of the times in each interval that has rows, MJD UTC seconds, ascending; known after divide().
   const std::vector<double>& interval_times_s() const;
+  /// First and last time of each.
+  const std::vector<std::pair<double, double>>& interval_bounds_s() const;
+
+  /// UVW as stored, 0 where it is not finite. @param uvw_m [row][3]
+  void read_uvw(const ChunkSpec& chunk, View<double, 2> uvw_m);
 
   void read(const ChunkSpec& chunk, CorrelationBuffers& out);
   /// Writes the output column, and FLAG if `flags_changed`. Extents as in CorrelationBuffers.

@@ -131,7 +131,7 @@ void solution_table(hid_t set, const char* name, const char* title, const GainTa
 }
 
 /// The file's bytes: HDF5 makes it in memory, so that AtomicFile can write it.
-std::string image_of(const GainTable& table) {
+std::string image_of(const GainTable& table, const TecTable* tec) {
   const Handle access(H5Pcreate(H5P_FILE_ACCESS), H5Pclose, "file access");
   check(H5Pset_fapl_core(access, 1 << 20, false), "a file in memory");
   const Handle file(H5Fcreate("gains.h5", H5F_ACC_TRUNC, H5P_DEFAULT, access), H5Fclose, "a file in memory");
@@ -150,8 +150,28 @@ std::string image_of(const GainTable& table) {
                            static_cast<float>(antenna.position_m[2])});
     }
     named_table(set, "antenna", "position", 16, names, positions);
-    named_table(set, "source", "dir", 128, {"POINTING"},
-                {{static_cast<float>(table.centre.ra_rad), static_cast<float>(table.centre.dec_rad)}});
+    std::vector<std::string> sources{"POINTING"};
+    std::vector<std::vector<float>> directions{
+        {static_cast<float>(table.centre.ra_rad), static_cast<float>(table.centre.dec_rad)}};
+    if (tec)
+      for (const auto& one : tec->directions) {
+        sources.push_back(fmt::format("DIR{:04}", directions.size() - 1));
+        directions.push_back({static_cast<float>(one.ra_rad), static_cast<float>(one.dec_rad)});
+      }
+    named_table(set, "source", "dir", 128, sources, directions);
+    if (tec) {
+      const Handle group = group_in(set, "tec000");
+      text_attribute(group, "CLASS", "GROUP");
+      text_attribute(group, "VERSION", "1.0");
+      text_attribute(group, "TITLE", "tec");
+      const std::vector<hsize_t> extents{tec->times_s.size(), names.size(), tec->directions.size()};
+      dataset(group, "val", H5T_NATIVE_DOUBLE, extents, tec->tec.data(), "time,ant,dir");
+      const std::vector<double> weight(tec->tec.size(), 1);
+      dataset(group, "weight", H5T_NATIVE_DOUBLE, extents, weight.data(), "time,ant,dir");
+      dataset(group, "time", H5T_NATIVE_DOUBLE, {tec->times_s.size()}, tec->times_s.data());
+      text_dataset(group, "ant", names, 16);
+      text_dataset(group, "dir", {sources.begin() + 1, sources.end()}, 128);
+    }
     std::vector<double> values(table.gains.size());
     if (table.amplitudes) {
       for (size_t i = 0; i < values.size(); ++i) values[i] = table.valid[i] ? std::abs(table.gains[i]) : 1;
@@ -292,11 +312,11 @@ Solutions read_solutions(hid_t set, const std::string& name) {
 
 }  // namespace
 
-void write_h5parm(const std::string& path, const GainTable& table) {
+void write_h5parm(const std::string& path, const GainTable& table, const TecTable* tec) {
   const Quiet quiet;
   std::string image;
   try {
-    image = image_of(table);
+    image = image_of(table, tec);
   } catch (const RunError& error) {
     throw RunError(fmt::format("{} cannot be written: {}", path, error.what()));
   }

@@ -23,6 +23,8 @@ struct GainTable {
   std::vector<std::complex<double>> gains;  ///< [time][freq][antenna][polarisation]
   std::vector<uint8_t> valid;               ///< the same extents
   Direction centre;                         ///< of the one entry of the table of sources
+  /// First and last TIME of each interval; not stored in files, where the nearest middle decides. Empty: not known.
+  std::vector<std::pair<double, double>> bounds_s;
 
   int64_t pols() const { return polarisations.empty() ? 1 : static_cast<int64_t>(polarisations.size()); }
   int64_t size() const {
@@ -30,8 +32,17 @@ struct GainTable {
   }
 };
 
-/// Writes the file, whole or not at all. A flagged gain is written as 1 with weight 0. Throws RunError naming the path.
-void write_h5parm(const std::string& path, const GainTable& table);
+/// Electron content above antennas towards directions: a phase of kTecRadHz · TEC / ν.
+struct TecTable {
+  std::vector<double> times_s;
+  std::vector<Antenna> antennas;
+  std::vector<Direction> directions;
+  std::vector<double> tec;  ///< [time][antenna][direction], TECU
+};
+
+/// Writes the file, whole or not at all: amplitude000 and phase000 and, with `tec`, tec000 beside them. A flagged gain is written as 1
+/// with weight 0. Throws RunError naming the path.
+void write_h5parm(const std::string& path, const GainTable& table, const TecTable* tec = nullptr);
 
 /// Reads sol000 of such a file; axes may come in any order, dir has one entry. Throws UserError naming the path and what it lacks.
 GainTable read_h5parm(const std::string& path);

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "io/layout.hpp"
 
+#include "io/measurement_set_impl.hpp"  // before casacore
+
 #include <fmt/format.h>
 
 #include <charconv>
@@ -139,6 +141,15 @@ std::vector<Antenna> read_layout(const std::string& layout_file, const std::stri
     throw UserError(fmt::format("{}:{}: {} station(s), an interferometer needs at least two", layout_file,
                                 last, antennas.size()));
   }
+  return antennas;
+}
+
+std::vector<Antenna> antennas_of_set(const std::string& path) {
+  detail::quieten_casacore();
+  const auto antennas = detail::read_subtables(detail::open_measurement_set(path, false), path).antennas;
+  if (antennas.size() < 2)
+    throw UserError(
+        fmt::format("'{}' has {} antenna(s), an interferometer needs at least two", path, antennas.size()));
   return antennas;
 }
 

@@ -23,6 +23,9 @@ struct GeographicPosition {
 /// fewer than two stations.
 std::vector<Antenna> read_layout(const std::string& layout_file, const std::string& position_file);
 
+/// The antennas of an existing MeasurementSet. Throws UserError or RunError.
+std::vector<Antenna> antennas_of_set(const std::string& path);
+
 GeographicPosition read_position(const std::string& position_file);
 
 /// ITRF of a point `enu_m` (east, north, up) in the horizon plane at `origin`.

@@ -84,6 +84,8 @@ struct ChunkBuffers {
   View<int32_t, 2> antennas;         ///< [row][2] may be empty
 };
 
+struct GainTable;
+
 /// An open MeasurementSet. Reading shares casacore's state: one call at a time per path is enforced by a
 /// lock.
 class MeasurementSet {
@@ -110,6 +112,10 @@ class MeasurementSet {
                               const std::function<void(const ChunkSpec&, View<const double, 2>)>& visit);
   /// UVW again for chunks already known.
   void read_uvw(const ChunkSpec& chunk, const std::optional<Direction>& centre, View<double, 2> uvw_m);
+
+  /// Corrects what read() delivers for gains, in memory: one table after the other, the first is the outermost. Data without a valid
+  /// gain are flagged. Throws UserError for gains of other antennas or feeds.
+  void correct_for(std::span<const std::shared_ptr<const GainTable>> gains);
 
   /// Reads a chunk and forms Stokes parameters `stokes` (subset of "IQUV"). Selection by uv range is folded
   /// into the weights. Samples of weight zero have visibility zero. With `centre`, uvw and phases are those
@@ -151,6 +157,12 @@ class ColumnWriter {
   /// then).
   /// @param uvw_m [row][3]
   void read_uvw(const ChunkSpec& chunk, View<double, 2> uvw_m);
+  /// CORR_TYPE codes of a chunk's rows.
+  const std::vector<int>& correlations(const ChunkSpec& chunk) const;
+  /// Who observed when. @param antennas [row][2] @param time_s [row], MJD UTC
+  void read_keys(const ChunkSpec& chunk, View<int32_t, 2> antennas, View<double, 1> time_s);
+  /// Writes visibilities as they are stored. @param vis [row][channel][correlation], Jy
+  void write(const ChunkSpec& chunk, View<const std::complex<float>, 3> vis);
   /// Converts to the correlations of the chunk's rows, linear or circular, and writes them.
   /// @param stokes what stokes_vis holds: "I" or "IQUV"
   /// @param stokes_vis [stokes][row][channel], Jy, all rows of the chunk and all channels
@@ -175,11 +187,12 @@ struct NewMeasurementSet {
   std::string telescope = "Fringeflow", observer = "Fringeflow", field_name = "simulated";
   std::vector<std::string> correlations{"XX", "XY", "YX", "YY"};  ///< linear or circular, in this order
   bool autocorrelations = false;
+  double sigma_jy = 0;  ///< of the noise, for SIGMA and the weights 1 / σ²; 0: weights and SIGMA are 1
 };
 
 /// Creates the set under a temporary name beside `path`; rows are written time by time, in any order;
 /// commit() renames it. Columns are tiled as telescopes write them: DATA, FLAG, WEIGHT_SPECTRUM, UVW, WEIGHT,
-/// SIGMA. Weights are 1, nothing is flagged.
+/// SIGMA. Nothing is flagged.
 class SimulationWriter {
  public:
   /// Throws UserError: `path` exists (unless `overwrite`), nonsense in the description; RunError: folder not
@@ -201,6 +214,13 @@ class SimulationWriter {
   /// Throws RunError: disk full. One call at a time.
   void write_time(int64_t time_index, View<const double, 2> uvw_m, const std::string& stokes,
                   View<const std::complex<float>, 3> stokes_vis);
+  /// The same for visibilities as they are stored.
+  /// @param vis [baseline][channel][correlation], Jy
+  void write_time(int64_t time_index, View<const double, 2> uvw_m, View<const std::complex<float>, 3> vis);
+  /// CORR_TYPE codes of the set.
+  const std::vector<int>& correlations() const;
+  /// Antennas of each row of a time, [baseline][2].
+  std::vector<int32_t> baseline_antennas() const;
   /// Makes the set appear under its name. Throws RunError if a time has not been written or the disk is full.
   void commit();
 

@@ -272,6 +272,49 @@ void ColumnWriter::read_uvw(const ChunkSpec& chunk, View<double, 2> uvw_m) {
   }
 }
 
+const std::vector<int>& ColumnWriter::correlations(const ChunkSpec& chunk) const {
+  return impl_->sub.data_descriptions[static_cast<size_t>(chunk.data_desc_id)].correlations;
+}
+
+void ColumnWriter::read_keys(const ChunkSpec& chunk, View<int32_t, 2> antennas, View<double, 1> time_s) {
+  Impl& m = *impl_;
+  const std::lock_guard lock(*m.mutex);
+  const auto count = static_cast<int>(m.info.antennas.size());
+  std::vector<casacore::Int> antenna(static_cast<size_t>(chunk.rows));
+  translated(m.name() + ": columns ANTENNA1, ANTENNA2 and TIME", [&] {
+    casacore::ScalarColumn<casacore::Int> columns[2] = {{m.table, "ANTENNA1"}, {m.table, "ANTENNA2"}};
+    for (int side = 0; side < 2; ++side) {
+      detail::get_scalars(columns[side], chunk.row_ranges, antenna.data());
+      for (int64_t row = 0; row < chunk.rows; ++row) {
+        const int a = antenna[static_cast<size_t>(row)];
+        if (a < 0 || a >= count)
+          throw RunError(fmt::format("{}: antenna {} is not in the subtable ANTENNA", m.name(), a));
+        antennas(row, side) = a;
+      }
+    }
+    const casacore::ScalarColumn<casacore::Double> time(m.table, "TIME");
+    detail::get_scalars(time, chunk.row_ranges, time_s.data());
+  });
+}
+
+void ColumnWriter::write(const ChunkSpec& chunk, View<const std::complex<float>, 3> vis) {
+  Impl& m = *impl_;
+  const std::lock_guard lock(*m.mutex);
+  const int64_t step = vis.extent(2), cell = step * chunk.channels;
+  int64_t at = 0;
+  for (const auto& [begin, end] : chunk.row_ranges) {
+    m.writing(
+        fmt::format("{}: column {}, rows {} to {} cannot be written", m.name(), m.column, begin, end - 1),
+        [&] {
+          const casacore::Array<casacore::Complex> values(
+              casacore::IPosition(3, step, chunk.channels, end - begin),
+              const_cast<std::complex<float>*>(vis.data() + at * cell), casacore::SHARE);
+          m.model.putColumnRange(detail::row_slicer({begin, end}), values);
+        });
+    at += end - begin;
+  }
+}
+
 void ColumnWriter::write(const ChunkSpec& chunk, const std::string& stokes,
                          View<const std::complex<float>, 3> stokes_vis) {
   Impl& m = *impl_;

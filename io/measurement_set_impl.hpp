@@ -207,8 +207,11 @@ struct RowNeeds {
 
 namespace fringeflow::io {
 
+class GainLookup;
+
 struct MeasurementSet::Impl {
   MeasurementSetInfo info;
+  std::vector<std::shared_ptr<const GainLookup>> gains;  ///< that read() corrects for, the outermost first
   Selection selection;
   std::shared_ptr<std::mutex> mutex;
   casacore::Table table;

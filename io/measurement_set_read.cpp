@@ -7,6 +7,7 @@
 #include <cmath>
 
 #include "io/constants.hpp"
+#include "io/gain_lookup.hpp"
 #include "io/measurement_set_impl.hpp"
 
 namespace fringeflow::io {
@@ -63,6 +64,17 @@ RowEdit row_edit(const Selection& s) {
 
 }  // namespace
 
+void MeasurementSet::correct_for(std::span<const std::shared_ptr<const GainTable>> gains) {
+  Impl& m = *impl_;
+  std::vector<int> codes;
+  for (const auto& d : m.sub.data_descriptions)
+    if (d.window >= 0) codes = d.correlations;
+  m.gains.clear();
+  for (const auto& table : gains)
+    m.gains.push_back(
+        std::make_shared<const GainLookup>(*table, m.info.antennas, codes, "the gains", m.info.path));
+}
+
 ReadStatistics MeasurementSet::read(const ChunkSpec& chunk, const std::string& stokes,
                                     const std::optional<Direction>& centre, ChunkBuffers& out) {
   Impl& m = *impl_;
@@ -98,7 +110,11 @@ ReadStatistics MeasurementSet::read(const ChunkSpec& chunk, const std::string& s
   const casacore::Slicer channel_slicer(casacore::IPosition(2, 0, window.channel_begin), cell_shape);
   const casacore::Slicer* section = all_channels ? nullptr : &channel_slicer;
   const RowEdit edit = row_edit(m.selection);
-  const auto needs = m.needs_of_read(out.antennas.data() != nullptr, out.time_s.data() != nullptr);
+  const bool corrects = !m.gains.empty();
+  const auto needs =
+      m.needs_of_read(corrects || out.antennas.data() != nullptr, corrects || out.time_s.data() != nullptr);
+  std::vector<std::vector<int32_t>> gain_frequency;
+  for (const auto& gain : m.gains) gain_frequency.push_back(gain->frequencies_of(window.freq_hz));
 
   ReadStatistics statistics;
   int64_t at = 0;  // row of the output
@@ -138,6 +154,12 @@ ReadStatistics MeasurementSet::read(const ChunkSpec& chunk, const std::string& s
         out.antennas(at, 0) = m.rows.antenna1[static_cast<size_t>(i)];
         out.antennas(at, 1) = m.rows.antenna2[static_cast<size_t>(i)];
       }
+      const auto r = static_cast<size_t>(i);
+      if (!m.rows.flag_row[r])
+        for (size_t g = 0; g < m.gains.size(); ++g)
+          m.gains[g]->correct(m.rows.time[r], m.rows.antenna1[r], m.rows.antenna2[r], gain_frequency[g],
+                              description.correlations, m.raw_data.data() + i * cell,
+                              m.raw_flag.get() + i * cell);
       for (size_t s = 0; s < terms.size(); ++s) {
         const int64_t start = (static_cast<int64_t>(s) * chunk.rows + at) * channels;
         std::complex<float>* vis = out.vis.data() + start;

@@ -328,8 +328,25 @@ void SimulationWriter::uvw_m(int64_t time_index, View<double, 2> uvw_m) const {
   });
 }
 
+const std::vector<int>& SimulationWriter::correlations() const { return impl_->codes; }
+
+std::vector<int32_t> SimulationWriter::baseline_antennas() const {
+  std::vector<int32_t> antennas;
+  for (const auto& [p, q] : impl_->pairs) antennas.insert(antennas.end(), {p, q});
+  return antennas;
+}
+
 void SimulationWriter::write_time(int64_t time_index, View<const double, 2> uvw_m, const std::string& stokes,
                                   View<const std::complex<float>, 3> stokes_vis) {
+  const std::array<int64_t, 3> extents{baselines(), static_cast<int64_t>(impl_->set.freq_hz.size()),
+                                       static_cast<int64_t>(impl_->codes.size())};
+  std::vector<std::complex<float>> vis(static_cast<size_t>(extents[0] * extents[1] * extents[2]));
+  correlations_of(stokes, impl_->codes, stokes_vis, {vis.data(), extents});
+  write_time(time_index, uvw_m, View<const std::complex<float>, 3>(vis.data(), extents));
+}
+
+void SimulationWriter::write_time(int64_t time_index, View<const double, 2> uvw_m,
+                                  View<const std::complex<float>, 3> vis) {
   Impl& m = *impl_;
   const auto channels = static_cast<int64_t>(m.set.freq_hz.size()),
              correlations = static_cast<int64_t>(m.codes.size()), rows = baselines();
@@ -361,13 +378,15 @@ void SimulationWriter::write_time(int64_t time_index, View<const double, 2> uvw_
     std::copy_n(uvw_m.data(), 3 * rows, baselines_m.data());
     m.open->uvw.putColumnRange(slicer, baselines_m);
     const IPosition cells(3, correlations, channels, rows), vectors(2, correlations, rows);
-    casacore::Array<casacore::Complex> vis(cells);
-    correlations_of(stokes, m.codes, stokes_vis, {vis.data(), {rows, channels, correlations}});
-    m.open->data.putColumnRange(slicer, vis);
+    m.open->data.putColumnRange(
+        slicer, casacore::Array<casacore::Complex>(cells, const_cast<std::complex<float>*>(vis.data()),
+                                                   casacore::SHARE));
     m.open->flag.putColumnRange(slicer, casacore::Array<casacore::Bool>(cells, false));
-    m.open->weight_spectrum.putColumnRange(slicer, casacore::Array<casacore::Float>(cells, 1.f));
-    m.open->weight.putColumnRange(slicer, casacore::Array<casacore::Float>(vectors, 1.f));
-    m.open->sigma.putColumnRange(slicer, casacore::Array<casacore::Float>(vectors, 1.f));
+    const auto sigma = static_cast<float>(m.set.sigma_jy > 0 ? m.set.sigma_jy : 1),
+               weight = 1 / (sigma * sigma);
+    m.open->weight_spectrum.putColumnRange(slicer, casacore::Array<casacore::Float>(cells, weight));
+    m.open->weight.putColumnRange(slicer, casacore::Array<casacore::Float>(vectors, weight));
+    m.open->sigma.putColumnRange(slicer, casacore::Array<casacore::Float>(vectors, sigma));
   });
   m.written[static_cast<size_t>(time_index)] = true;
 }

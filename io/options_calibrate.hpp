@@ -4,6 +4,7 @@
 /// What a user may ask of the calibrator; the companion of options.hpp.
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "io/options.hpp"
 
@@ -16,14 +17,38 @@ enum class SolveKind { scalar_phase, phase, diagonal, full };
 /// Direction-independent gains of one MeasurementSet.
 struct CalibrateJob {
   std::string ms;
-  std::string model;  ///< "point:FLUX" at the phase centre, a CSV catalogue or a component list
+  std::string model;  ///< "point:FLUX" at the phase centre, a CSV catalogue, a component list or a FITS image
   SolveKind solve = SolveKind::diagonal;
   double interval_s = 0;              ///< bins of TIME from its first value; 0: one solution for all times
   int64_t channels_per_solution = 0;  ///< 0: all channels of a spectral window
   Range uv_m, uv_lambda;              ///< limits on sqrt(u^2+v^2) of the visibilities that are fitted
   std::string column = "DATA";
+  std::string reference;     ///< antenna of phase 0; empty: the first that has a solution
   std::string output;        ///< h5parm
   std::string apply_column;  ///< empty: gains are not applied
+  bool plot = false;         ///< PNGs of amplitude and phase per antenna beside the h5parm
+  bool normalise = false;    ///< amplitudes: the geometric mean over antennas and times is made 1
+  RuntimeOptions runtime;
+  std::string workflow_text, command_line;
+};
+
+/// One round of self-calibration.
+struct SelfcalRound {
+  SolveKind solve = SolveKind::phase;
+  double interval_s = 0;
+};
+
+/// Image -> model -> solve -> correct in memory -> image, in rounds.
+struct SelfcalJob {
+  ImagingJob imaging;  ///< of every round; its prefix is that of the products
+  std::vector<SelfcalRound> rounds;
+  std::string start_model;            ///< as CalibrateJob::model; empty: the model of the first image
+  int64_t channels_per_solution = 0;  ///< 0: all channels of a spectral window
+  Range uv_m, uv_lambda;              ///< limits on sqrt(u^2+v^2) of the visibilities that are fitted
+  std::string reference;
+  bool normalise = false;    ///< as CalibrateJob::normalise
+  std::string apply_column;  ///< for the data corrected by the best round; empty: none
+  bool plot = false;
   RuntimeOptions runtime;
   std::string workflow_text, command_line;
 };

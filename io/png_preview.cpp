@@ -2,69 +2,17 @@
 #include "io/png_preview.hpp"
 
 #include <fmt/format.h>
-#include <png.h>
 
 #include <algorithm>
 #include <cmath>
-#include <cstring>
 #include <string_view>
 #include <utility>
 
 #include "io/constants.hpp"
-#include "io/error.hpp"
+#include "io/png_canvas.hpp"
 
 namespace fringeflow::io {
 namespace {
-
-struct Rgba {
-  uint8_t r = 0, g = 0, b = 0, a = 0;
-};
-
-struct Canvas {
-  int64_t nx = 0, ny = 0;
-  std::vector<Rgba> pixels;  ///< [ny][nx], row 0 on top
-
-  void set(int64_t x, int64_t y, Rgba colour) {
-    if (x >= 0 && x < nx && y >= 0 && y < ny) pixels[static_cast<size_t>(y * nx + x)] = colour;
-  }
-};
-
-/// Letters of 5 × 7 dots, one byte for each column with the top dot in the lowest bit: just what labels need.
-struct Glyph {
-  char letter;
-  uint8_t columns[5];
-};
-constexpr Glyph kFont[] = {
-    {'0', {0x3e, 0x51, 0x49, 0x45, 0x3e}}, {'1', {0x00, 0x42, 0x7f, 0x40, 0x00}},
-    {'2', {0x42, 0x61, 0x51, 0x49, 0x46}}, {'3', {0x21, 0x41, 0x45, 0x4b, 0x31}},
-    {'4', {0x18, 0x14, 0x12, 0x7f, 0x10}}, {'5', {0x27, 0x45, 0x45, 0x45, 0x39}},
-    {'6', {0x3c, 0x4a, 0x49, 0x49, 0x30}}, {'7', {0x01, 0x71, 0x09, 0x05, 0x03}},
-    {'8', {0x36, 0x49, 0x49, 0x49, 0x36}}, {'9', {0x06, 0x49, 0x49, 0x29, 0x1e}},
-    {'-', {0x08, 0x08, 0x08, 0x08, 0x08}}, {'+', {0x08, 0x08, 0x3e, 0x08, 0x08}},
-    {'.', {0x00, 0x60, 0x60, 0x00, 0x00}}, {'/', {0x20, 0x10, 0x08, 0x04, 0x02}},
-    {'J', {0x20, 0x40, 0x41, 0x3f, 0x01}}, {'y', {0x0c, 0x50, 0x50, 0x50, 0x3c}},
-    {'b', {0x7f, 0x48, 0x44, 0x44, 0x38}}, {'e', {0x38, 0x54, 0x54, 0x54, 0x18}},
-    {'a', {0x20, 0x54, 0x54, 0x54, 0x78}}, {'m', {0x7c, 0x04, 0x18, 0x04, 0x78}},
-    {'u', {0x3c, 0x40, 0x40, 0x20, 0x7c}}, {'p', {0x7c, 0x14, 0x14, 0x14, 0x08}},
-    {'i', {0x00, 0x44, 0x7d, 0x40, 0x00}}, {'x', {0x44, 0x28, 0x10, 0x28, 0x44}},
-    {'l', {0x00, 0x41, 0x7f, 0x40, 0x00}}, {'n', {0x7c, 0x08, 0x04, 0x04, 0x78}},
-    {'k', {0x7f, 0x10, 0x28, 0x44, 0x00}},
-};
-
-void draw_text(Canvas& canvas, int64_t x, int64_t y, std::string_view text, int64_t size, Rgba colour) {
-  for (const char c : text) {
-    const auto* const glyph =
-        std::find_if(std::begin(kFont), std::end(kFont), [c](const Glyph& g) { return g.letter == c; });
-    if (glyph != std::end(kFont)) {
-      for (int64_t i = 0; i < 5 * size; ++i) {
-        for (int64_t j = 0; j < 7 * size; ++j) {
-          if (glyph->columns[i / size] >> (j / size) & 1) canvas.set(x + i, y + j, colour);
-        }
-      }
-    }
-    x += 6 * size;
-  }
-}
 
 double to_srgb(double linear) {
   linear = std::clamp(linear, 0.0, 1.0);
@@ -228,8 +176,7 @@ void write_png_preview(const std::string& path, View<const float, 2> pixels, con
 
   const int64_t letter = std::clamp<int64_t>(ny / 500, 1, 3);
   const int64_t bar = options.colour_bar ? 70 * letter : 0;
-  Canvas canvas{nx + bar, ny, {}};
-  canvas.pixels.assign(static_cast<size_t>(canvas.nx * ny), bar > 0 ? Rgba{255, 255, 255, 255} : Rgba{});
+  Canvas canvas(nx + bar, ny, bar > 0 ? Rgba{255, 255, 255, 255} : Rgba{});
   std::vector<std::array<uint8_t, 3>> table(1024);
   for (size_t i = 0; i < table.size(); ++i)
     table[i] = colour_at(static_cast<double>(i) / static_cast<double>(table.size() - 1));
@@ -247,23 +194,7 @@ void write_png_preview(const std::string& path, View<const float, 2> pixels, con
   }
   if (bar > 0) draw_bar(canvas, nx + 6 * letter, scale, options, letter);
 
-  // libpng's simplified interface: its errors are return values, not long jumps over C++ objects.
-  png_image image{};
-  image.version = PNG_IMAGE_VERSION;
-  image.width = static_cast<png_uint_32>(canvas.nx);
-  image.height = static_cast<png_uint_32>(canvas.ny);
-  image.format = PNG_FORMAT_RGBA;
-  image.flags = PNG_IMAGE_FLAG_FAST;  // a preview is not worth a second of compression
-  png_alloc_size_t bytes = PNG_IMAGE_PNG_SIZE_MAX(image);
-  std::vector<uint8_t> buffer(bytes);
-  const int good =
-      png_image_write_to_memory(&image, buffer.data(), &bytes, 0, canvas.pixels.data(), 0, nullptr);
-  const std::string message = image.message;
-  png_image_free(&image);
-  if (!good) throw RunError(fmt::format("{}: PNG preview: {}", path, message));
-  AtomicFile file(path);
-  file.write(buffer.data(), bytes);
-  finish(std::move(file), products);
+  write_png(path, canvas, products);
 }
 
 }  // namespace fringeflow::io

@@ -79,9 +79,10 @@ struct SolveArguments {
   View<uint8_t, 3> valid;     ///< out: the same extents
   View<Outcome, 2> outcomes;  ///< out: [block][Shape::fits()]
   Limits limits;
+  int64_t reference = -1;  ///< antenna of phase 0, where it has a solution
 };
 /// Fits all blocks. An antenna has no valid gain if it has no data, no chain of baselines to the others, no signal, or if the fit does not
-/// converge; amplitudes need three antennas. Phases are relative to the first valid antenna.
+/// converge; amplitudes need three antennas. Phases are relative to the reference, or to the first valid antenna where that has none.
 void solve_cpu(const SolveArguments& arguments);
 
 struct ApplyArguments {

@@ -50,13 +50,15 @@ void accumulate_body(const runtime::BodyContext& context) {
 }
 
 void solve_body(const runtime::BodyContext& context) {
-  const Shape& shape = context.arguments<SolveArgs>().shape;
+  const auto& args = context.arguments<SolveArgs>();
+  const Shape& shape = args.shape;
   solve_cpu({shape,
              {context[3].as<const double>(), sum_extents(shape)},
              {context[0].as<std::complex<double>>(), gain_extents(shape)},
              {context[1].as<uint8_t>(), gain_extents(shape)},
              {context[2].as<Outcome>(), {shape.blocks(), shape.fits()}},
-             {}});
+             {},
+             args.reference});
 }
 
 void apply_body(const runtime::BodyContext& context) {

@@ -231,8 +231,15 @@ void solve_hand(const SolveArguments& a, int64_t block, int64_t hand) {
       barred[static_cast<size_t>(network.antenna[static_cast<size_t>(i)])] = dead = true;
     }
     if (dead && round < 3) continue;
-    const auto reference =
-        std::min_element(network.antenna.begin(), network.antenna.end()) - network.antenna.begin();
+    int64_t reference = -1;
+    for (int64_t i = 0; i < n; ++i) {
+      const int64_t antenna = network.antenna[static_cast<size_t>(i)];
+      if (barred[static_cast<size_t>(antenna)]) continue;
+      if (reference < 0 || antenna == a.reference ||
+          (network.antenna[static_cast<size_t>(reference)] != a.reference &&
+           antenna < network.antenna[static_cast<size_t>(reference)]))
+        reference = i;
+    }
     const Complex turn = std::conj(unit(g(reference)));
     for (int64_t i = 0; i < n; ++i) {
       const int64_t antenna = network.antenna[static_cast<size_t>(i)];
@@ -358,7 +365,9 @@ void solve_matrices(const SolveArguments& a, int64_t block) {
   for (size_t i = 0; i < g.size(); ++i) {
     // A matrix that is nearly singular cannot be undone.
     good[i] = sizes[i] > least && std::abs(g[i].determinant()) > 1e-6 * sizes[i] * sizes[i];
-    if (good[i] && (reference < 0 || list[i] < list[static_cast<size_t>(reference)]))
+    if (good[i] && (reference < 0 || list[i] == a.reference ||
+                    (list[static_cast<size_t>(reference)] != a.reference &&
+                     list[i] < list[static_cast<size_t>(reference)])))
       reference = static_cast<int64_t>(i);
   }
   if (reference < 0) {

@@ -35,6 +35,7 @@ const runtime::CodeletDef& accumulate_codelet();
 /// sums (read).
 struct SolveArgs {
   Shape shape;
+  int64_t reference = -1;
 };
 const runtime::CodeletDef& solve_codelet();
 

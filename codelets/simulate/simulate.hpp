@@ -3,7 +3,7 @@
 /// @file
 /// simulate: visibilities of point sources by the direct sum
 ///   V_p(row, channel) = Σ_s S_p(s, channel) · exp(+2πi (u·l + v·m + w·(n−1)) · ν/c),
-/// without noise or instrumental effects. Phases are formed and reduced in double precision; the error is
+/// times exp(−i K (TEC_1 − TEC_2) / ν) of the row's antennas where an ionosphere is given, K = kTecRadHz. Phases are formed and reduced in double precision; the error is
 /// below 3e-7 of the sum of the fluxes, that of rounding the result to float.
 #include <complex>
 #include <cstdint>
@@ -21,6 +21,8 @@ struct SimulateArguments {
   View<const double, 3> flux_jy;  ///< [source][channel][Stokes I, Q, U, V, or I alone]
   View<std::complex<float>, 3>
       vis;  ///< out: [stokes][row][channel], Jy; as many Stokes parameters as wanted, I first
+  View<const double, 2> tec = {};        ///< [source][antenna], TECU; may be empty
+  View<const int32_t, 2> antennas = {};  ///< [row][2]; needed with `tec`
 };
 
 /// Overwrites `vis`. Serial; rows are independent, so that callers divide them among tasks. The bits of a row

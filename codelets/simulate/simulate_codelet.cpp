@@ -34,12 +34,21 @@ void body(const runtime::BodyContext& context) {
   const View<const double, 2> uvw_m(context[1].as<const double>(), {args.rows, 3});
   std::fill_n(vis.data(), vis.size(), std::complex<float>(0));
   std::vector<std::complex<float>> part(static_cast<size_t>(vis.size()));
+  int64_t first = 0;
   for (const auto& group : *args.groups) {
     const auto sources = static_cast<int64_t>(group.lmn.size() / 3);
     const View<std::complex<float>, 3> out(part.data(), shape);
-    simulate_cpu({uvw_m, View<const double, 1>(args.freq_hz->data(), {args.channels}),
-                  View<const double, 2>(group.lmn.data(), {sources, 3}),
-                  View<const double, 3>(group.flux_jy.data(), {sources, args.channels, args.stokes}), out});
+    SimulateArguments arguments{
+        uvw_m, View<const double, 1>(args.freq_hz->data(), {args.channels}),
+        View<const double, 2>(group.lmn.data(), {sources, 3}),
+        View<const double, 3>(group.flux_jy.data(), {sources, args.channels, args.stokes}), out};
+    if (args.tec_antennas > 0) {
+      arguments.tec = {context[2].as<const double>() + first * args.tec_antennas,
+                       {sources, args.tec_antennas}};
+      arguments.antennas = {args.antennas->data(), {args.rows, 2}};
+    }
+    first += sources;
+    simulate_cpu(arguments);
     if (group.major_rad > 0 || group.minor_rad > 0) attenuate(group, uvw_m, *args.freq_hz, out);
     for (int64_t i = 0; i < vis.size(); ++i) vis.data()[i] += part[static_cast<size_t>(i)];
   }
@@ -51,7 +60,7 @@ double work(const void* arguments) {
   for (const auto& group : *args.groups)
     flops +=
         simulate_flops(args.rows, args.channels, static_cast<int64_t>(group.lmn.size() / 3), args.stokes);
-  return 1e3 + flops;
+  return 1e3 + flops * (args.tec_antennas > 0 ? 4 : 1);
 }
 
 }  // namespace

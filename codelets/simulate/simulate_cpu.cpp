@@ -58,7 +58,7 @@ constexpr int64_t kChains = 4;  // interleaved recurrences hide the latency of t
 template <int Stokes>
 void accumulate(const SimulateArguments& a, const double* lambda_inverse, double step, bool regular,
                 int64_t first, int64_t count, const double* u, const double* v, const double* w,
-                double* HWY_RESTRICT re, double* HWY_RESTRICT im) {
+                const int32_t* antennas, double* HWY_RESTRICT re, double* HWY_RESTRICT im) {
   const D d;
   const auto lanes = static_cast<int64_t>(hn::Lanes(d));
   const int64_t channels = a.flux_jy.extent(1), flux_stokes = a.flux_jy.extent(2);
@@ -76,6 +76,21 @@ void accumulate(const SimulateArguments& a, const double* lambda_inverse, double
         hn::Store(hn::MulAdd(f, zi, hn::Load(d, i)), d, i);
       }
     };
+    if (antennas != nullptr) {
+      // Dispersive: the phase is not linear in frequency, so that every channel is on its own.
+      HWY_ALIGN double difference[HWY_MAX_BYTES / sizeof(double)];
+      for (int64_t i = 0; i < lanes; ++i)
+        difference[i] = a.tec(s, antennas[2 * i]) - a.tec(s, antennas[2 * i + 1]);
+      const V electrons = hn::Mul(hn::Load(d, difference), hn::Set(d, -kTecRadHz / (2 * kPi)));
+      for (int64_t c = 0; c < count; ++c) {
+        V zr, zi;
+        const V turns = hn::MulAdd(electrons, hn::Set(d, 1 / a.freq_hz(first + c)),
+                                   hn::Mul(path, hn::Set(d, lambda_inverse[first + c])));
+        unit_phasor(d, turns, zr, zi);
+        add(c, zr, zi);
+      }
+      continue;
+    }
     if (!regular || count < 2 * kChains) {
       for (int64_t c = 0; c < count; ++c) {
         V zr, zi;
@@ -120,6 +135,8 @@ void simulate(const SimulateArguments& a) {
   constexpr int64_t kMaxLanes = HWY_MAX_BYTES / sizeof(double);
   HWY_ALIGN static thread_local double re[4 * kChannels * kMaxLanes], im[4 * kChannels * kMaxLanes];
   HWY_ALIGN double u[kMaxLanes], v[kMaxLanes], w[kMaxLanes];
+  int32_t antennas[2 * kMaxLanes];
+  const int32_t* pairs = a.tec.data() != nullptr ? antennas : nullptr;
   for (int64_t first = 0; first < channels; first += kChannels) {
     const int64_t count = std::min(kChannels, channels - first);
     const double* inverse = lambda_inverse.data() + first;
@@ -131,6 +148,8 @@ void simulate(const SimulateArguments& a) {
     for (int64_t row = 0; row < rows; row += lanes) {
       const int64_t used = std::min(lanes, rows - row);
       for (int64_t i = 0; i < lanes; ++i) {
+        if (pairs != nullptr)
+          std::copy_n(a.antennas.data() + 2 * std::min(row + i, rows - 1), 2, antennas + 2 * i);
         const double* at = a.uvw_m.data() + 3 * std::min(row + i, rows - 1);
         u[i] = at[0];
         v[i] = at[1];
@@ -140,16 +159,16 @@ void simulate(const SimulateArguments& a) {
       std::fill_n(im, stokes * kChannels * lanes, 0.);
       switch (stokes) {
         case 1:
-          accumulate<1>(a, lambda_inverse.data(), step, regular, first, count, u, v, w, re, im);
+          accumulate<1>(a, lambda_inverse.data(), step, regular, first, count, u, v, w, pairs, re, im);
           break;
         case 2:
-          accumulate<2>(a, lambda_inverse.data(), step, regular, first, count, u, v, w, re, im);
+          accumulate<2>(a, lambda_inverse.data(), step, regular, first, count, u, v, w, pairs, re, im);
           break;
         case 3:
-          accumulate<3>(a, lambda_inverse.data(), step, regular, first, count, u, v, w, re, im);
+          accumulate<3>(a, lambda_inverse.data(), step, regular, first, count, u, v, w, pairs, re, im);
           break;
         default:
-          accumulate<4>(a, lambda_inverse.data(), step, regular, first, count, u, v, w, re, im);
+          accumulate<4>(a, lambda_inverse.data(), step, regular, first, count, u, v, w, pairs, re, im);
       }
       for (int64_t p = 0; p < stokes; ++p) {
         for (int64_t i = 0; i < used; ++i) {

@@ -18,11 +18,14 @@ struct SourceGroup {
   double major_rad = 0, minor_rad = 0, pa_rad = 0;
 };
 
-/// Buffers: vis [stokes][row][channel] complex float (write), uvw_m [row][3] double (read).
+/// Buffers: vis [stokes][row][channel] complex float (write), uvw_m [row][3] double (read) and, with `tec_antennas`, tec
+/// [source][antenna] double (read), the sources of all groups one after the other.
 struct SimulateTaskArgs {
   int64_t rows = 0, channels = 0, stokes = 1;
   std::shared_ptr<const std::vector<double>> freq_hz;
   std::shared_ptr<const std::vector<SourceGroup>> groups;
+  int64_t tec_antennas = 0;
+  std::shared_ptr<const std::vector<int32_t>> antennas = {};  ///< [row][2]; needed with `tec_antennas`
 };
 const runtime::CodeletDef& simulate_codelet();
 

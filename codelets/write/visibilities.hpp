@@ -3,6 +3,7 @@
 /// @file
 /// Rows of MeasurementSets on their way in and out of the simulator and the predictor. Blocking, on an I/O worker, one at a time for
 /// each set (the token).
+#include <array>
 #include <functional>
 #include <memory>
 
@@ -18,9 +19,10 @@ struct UvwArgs {
 };
 const runtime::CodeletDef& uvw_codelet();
 
-/// Buffers: vis [stokes][row][channel] (read), uvw_m (read), token (read-write).
+/// Buffers: vis [stokes][row][channel] or [row][channel][correlation] (read), uvw_m (read), token (read-write).
 struct WriteRowsArgs {
-  int64_t rows = 0, channels = 0, stokes = 1;
+  int64_t rows = 0;
+  std::array<int64_t, 3> extents{};  ///< of vis
   std::function<void(View<const double, 2>, View<const std::complex<float>, 3>)> write;
 };
 const runtime::CodeletDef& write_rows_codelet();

@@ -11,15 +11,14 @@ void uvw_body(const runtime::BodyContext& context) {
 void write_body(const runtime::BodyContext& context) {
   const auto& args = context.arguments<WriteRowsArgs>();
   args.write(View<const double, 2>(context[1].as<const double>(), {args.rows, 3}),
-             View<const std::complex<float>, 3>(context[0].as<const std::complex<float>>(),
-                                                {args.stokes, args.rows, args.channels}));
+             View<const std::complex<float>, 3>(context[0].as<const std::complex<float>>(), args.extents));
 }
 double uvw_work(const void* arguments) {
   return static_cast<double>(static_cast<const UvwArgs*>(arguments)->rows) * 24;
 }
 double write_work(const void* arguments) {
   const auto& args = *static_cast<const WriteRowsArgs*>(arguments);
-  return static_cast<double>(args.rows * args.channels * args.stokes) * 8;
+  return static_cast<double>(args.extents[0] * args.extents[1] * args.extents[2]) * 8;
 }
 
 }  // namespace

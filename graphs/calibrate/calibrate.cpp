@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /// @file
-/// Solution intervals are independent: read_correlations and simulate -> accumulate, piece by piece through a ring of buffers, -> solve.
+/// Solution intervals are independent: read_correlations and simulate, or index and degrid for an image, -> accumulate, piece by piece through a ring of buffers, -> solve.
 /// When all gains are known and on disk, they are applied: read_correlations -> apply_gains -> write_correlations.
 #include "graphs/calibrate/calibrate.hpp"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
@@ -15,12 +16,14 @@
 
 #include "codelets/calibrate/calibrate_tasks.hpp"
 #include "codelets/read/chunk.hpp"
+#include "graphs/predict/image_model.hpp"
 #include "graphs/predict/predict.hpp"
 #include "graphs/progress.hpp"
 #include "io/atomic_file.hpp"
 #include "io/catalogue.hpp"
 #include "io/correlations.hpp"
 #include "io/error.hpp"
+#include "io/gain_plot.hpp"
 #include "io/h5parm.hpp"
 #include "io/measurement_set_stokes.hpp"
 #include "io/quantity.hpp"
@@ -43,6 +46,7 @@ constexpr int64_t kSumBytes = int64_t{512} << 20;
 struct Sky {
   std::optional<double> point_jy;
   std::vector<io::SkyComponent> components;
+  std::optional<io::FitsImage<float>> image;
 
   std::vector<io::SkyComponent> seen_from(const Direction& centre) const {
     if (!point_jy) return components;
@@ -62,9 +66,14 @@ Sky load_sky(const std::string& model) {
     return sky;
   }
   io::SkyModel loaded = io::load_sky_model(model);
-  if (loaded.image)
-    throw UserError("model: " + model +
-                    " is an image; calibrate takes components (FILE.csv, COMPONENTS.txt) or point:FLUX");
+  if (loaded.image) {
+    for (float& pixel : loaded.image->pixels)
+      if (!std::isfinite(pixel)) pixel = 0;
+    if (std::all_of(loaded.image->pixels.begin(), loaded.image->pixels.end(), [](float x) { return x == 0; }))
+      throw UserError("model: " + model + " is empty: all of its pixels are 0");
+    sky.image = std::move(loaded.image);
+    return sky;
+  }
   if (loaded.components.empty()) throw UserError("model: " + model + " has no sources");
   sky.components = std::move(loaded.components);
   return sky;
@@ -84,18 +93,22 @@ struct Unit {
 
 class Calibration {
  public:
-  explicit Calibration(const CalibrateJob& job) : job_(job), sky_(load_sky(job.model)) {
+  Calibration(const CalibrateJob& job, io::CorrelationSelection rows) : job_(job), sky_(load_sky(job.model)) {
     io::check_writable_prefix(job.output);
-    access_ = std::make_shared<io::CorrelationAccess>(
-        job.ms, io::CorrelationSelection{job.column, job.uv_m, job.uv_lambda}, job.apply_column);
-    for (auto& rows : access_->divide(job.interval_s, kChunkVisibilities))
-      units_.push_back({std::move(rows), {}, -1, -1, -1});
+    rows.column = job.column;
+    rows.uv_m = job.uv_m;
+    rows.uv_lambda = job.uv_lambda;
+    access_ = std::make_shared<io::CorrelationAccess>(job.ms, std::move(rows), job.apply_column);
+    reference_ = reference_antenna(access_->info(), job.reference);
+    for (auto& part : access_->divide(job.interval_s, kChunkVisibilities))
+      units_.push_back({std::move(part), {}, -1, -1, -1});
     check_windows();
     for (auto& unit : units_) unit.shape = shape_of(unit.rows.window);
   }
-  void run();
+  io::GainTable run();
 
  private:
+  void load_image(runtime::Runtime& runtime);
   Shape shape_of(int window) const;
   void check_windows() const;
   void create(runtime::Runtime& runtime);
@@ -113,9 +126,31 @@ class Calibration {
   std::vector<Slot> ring_;
   std::vector<DataId> sums_;
   DataId token_ = -1;
-  int64_t stokes_ = 1;
+  int64_t stokes_ = 1, reference_ = -1;
+  std::unique_ptr<graphs::ImageModel> image_;
   std::atomic<int64_t> flagged_{0};
 };
+
+/// The pieces are those of the units, in their order.
+void Calibration::load_image(runtime::Runtime& runtime) {
+  std::vector<graphs::ImageModel::Piece> pieces;
+  std::vector<const io::ChunkSpec*> chunks;
+  std::map<int, std::shared_ptr<const std::vector<double>>> frequencies;
+  for (const auto& unit : units_)
+    for (const auto& chunk : unit.rows.chunks) {
+      auto& freq = frequencies[chunk.window];
+      if (!freq)
+        freq = std::make_shared<const std::vector<double>>(
+            access_->info().windows[static_cast<size_t>(chunk.window)].freq_hz);
+      pieces.push_back({chunk.rows, chunk.channels, chunk.phase_centre, freq});
+      chunks.push_back(&chunk);
+    }
+  constexpr double kAccuracy = 1e-5;  // far below what noise does to gains
+  image_ = std::make_unique<graphs::ImageModel>(
+      runtime, *sky_.image, job_.model, path(), kAccuracy, std::move(pieces),
+      [&](size_t i, View<double, 2> out) { access_->read_uvw(*chunks[i], out); }, ring_.size());
+  spdlog::debug("{}", image_->choices());
+}
 
 Shape Calibration::shape_of(int window) const {
   const auto& info = access_->info();
@@ -170,7 +205,7 @@ void Calibration::check_windows() const {
 
 void Calibration::create(runtime::Runtime& runtime) {
   token_ = runtime.create({"set", 64, 0});
-  stokes_ = sky_.point_jy ? 1 : graphs::stokes_needed(sky_.components);
+  stokes_ = sky_.point_jy || sky_.image ? 1 : graphs::stokes_needed(sky_.components);
   int64_t rows = 1, samples = 1, correlations = 1, sums = 1, pieces = 0;
   for (auto& unit : units_) {
     const Shape& shape = unit.shape;
@@ -221,6 +256,7 @@ void Calibration::submit_read(runtime::Runtime& runtime, const io::ChunkSpec& ch
 void Calibration::submit_solutions(runtime::Runtime& runtime) {
   std::map<std::tuple<int, double, double>, std::shared_ptr<const std::vector<SourceGroup>>> groups;
   std::map<int, std::shared_ptr<const std::vector<double>>> frequencies;
+  if (sky_.image) load_image(runtime);
   int32_t number = 0;
   for (size_t i = 0; i < units_.size() && !runtime.failed(); ++i) {
     const Unit& unit = units_[i];
@@ -234,13 +270,19 @@ void Calibration::submit_solutions(runtime::Runtime& runtime) {
     bool first = true;
     for (const auto& chunk : unit.rows.chunks) {
       const Slot& slot = ring_[static_cast<size_t>(number) % ring_.size()];
-      auto& group = groups[{window, chunk.phase_centre.ra_rad, chunk.phase_centre.dec_rad}];
-      if (!group)
-        group = graphs::source_groups(sky_.seen_from(chunk.phase_centre), chunk.phase_centre, *freq, stokes_);
       submit_read(runtime, chunk, slot, number);
-      runtime.submit(runtime::make_task(simulate_codelet(),
-                                        SimulateTaskArgs{chunk.rows, chunk.channels, stokes_, freq, group},
-                                        {{slot.model, Access::write}, {slot.uvw, Access::read}}, {number}));
+      if (image_) {
+        const auto piece = static_cast<size_t>(number);
+        image_->submit(runtime, piece, piece % ring_.size(), slot.uvw, slot.model, number);
+      } else {
+        auto& group = groups[{window, chunk.phase_centre.ra_rad, chunk.phase_centre.dec_rad}];
+        if (!group)
+          group =
+              graphs::source_groups(sky_.seen_from(chunk.phase_centre), chunk.phase_centre, *freq, stokes_);
+        runtime.submit(runtime::make_task(simulate_codelet(),
+                                          SimulateTaskArgs{chunk.rows, chunk.channels, stokes_, freq, group},
+                                          {{slot.model, Access::write}, {slot.uvw, Access::read}}, {number}));
+      }
       runtime.submit(
           runtime::make_task(calibrate::accumulate_codelet(),
                              calibrate::AccumulateArgs{unit.shape, chunk.rows, stokes_, codes, first},
@@ -253,7 +295,8 @@ void Calibration::submit_solutions(runtime::Runtime& runtime) {
       first = false;
       ++number;
     }
-    runtime.submit(runtime::make_task(calibrate::solve_codelet(), calibrate::SolveArgs{unit.shape},
+    runtime.submit(runtime::make_task(calibrate::solve_codelet(),
+                                      calibrate::SolveArgs{unit.shape, reference_},
                                       {{unit.gains, Access::write},
                                        {unit.valid, Access::write},
                                        {unit.outcomes, Access::write},
@@ -312,6 +355,7 @@ io::GainTable Calibration::gains(const runtime::Runtime& runtime) const {
   const auto& info = access_->info();
   io::GainTable table;
   table.times_s = access_->interval_times_s();
+  table.bounds_s = access_->interval_bounds_s();
   table.antennas = info.antennas;
   table.amplitudes = job_.solve == SolveKind::diagonal || job_.solve == SolveKind::full;
   table.centre = units_.front().rows.chunks.front().phase_centre;
@@ -391,23 +435,64 @@ void Calibration::report(const runtime::Runtime& runtime) const {
   spdlog::info("{} fits in {} intervals: median {} iterations, residual {:.3g} of the data (rms)", fits,
                access_->interval_times_s().size(), iterations[iterations.size() / 2],
                std::sqrt(residual / data));
+  spdlog::info("chi^2 (sum of weight x |data - model|^2): {:.6g} of {:.6g} without a model", residual, data);
   if (empty > 0) spdlog::info("{} fits had no data", empty);
   if (unconverged > 0)
     spdlog::warn("{} of {} fits stopped before the tolerance of 1e-8, closer than 1e-3", unconverged, fits);
   if (failed > 0) spdlog::warn("{} of {} fits failed: their solutions are flagged", failed, fits);
 }
 
-void Calibration::run() {
+/// Geometric mean of the valid amplitudes over everything becomes 1.
+void normalise_amplitudes(io::GainTable& table) {
+  // Off-diagonal elements of matrices are leakage, not gain.
+  const auto pols = static_cast<size_t>(table.pols());
+  const auto is_gain = [&](size_t i) {
+    return table.valid[i] != 0 && (pols != 4 || i % pols == 0 || i % pols == 3) &&
+           std::abs(table.gains[i]) > 0;
+  };
+  double sum = 0;
+  int64_t count = 0;
+  for (size_t i = 0; i < table.gains.size(); ++i)
+    if (is_gain(i)) {
+      sum += std::log(std::abs(table.gains[i]));
+      ++count;
+    }
+  if (count == 0) return;
+  const double mean = std::exp(sum / static_cast<double>(count));
+  for (size_t i = 0; i < table.gains.size(); ++i)
+    if (table.valid[i]) table.gains[i] /= mean;
+}
+
+/// Antennas that have a solution less than half of the time.
+void report_antennas(const io::GainTable& table) {
+  const auto antennas = table.antennas.size(), pols = static_cast<size_t>(table.pols());
+  std::vector<size_t> good(antennas);
+  for (size_t i = 0; i < table.valid.size(); ++i) good[i / pols % antennas] += table.valid[i];
+  const size_t each = table.valid.size() / antennas;
+  std::vector<std::string> poor;
+  for (size_t a = 0; a < antennas; ++a)
+    if (2 * good[a] < each)
+      poor.push_back(fmt::format("{} ({:.0f} %)", table.antennas[a].name,
+                                 100 - 100 * static_cast<double>(good[a]) / static_cast<double>(each)));
+  if (!poor.empty()) spdlog::warn("mostly flagged solutions: {}", fmt::join(poor, ", "));
+}
+
+io::GainTable Calibration::run() {
   const auto start = std::chrono::steady_clock::now();
   runtime::Runtime runtime(job_.runtime);
   create(runtime);
+  io::GainTable table;
   {
     const graphs::RunWatch watch(runtime, 0);
     submit_solutions(runtime);
     runtime.wait_all();
     report(runtime);
-    const io::GainTable table = gains(runtime);
+    table = gains(runtime);
+    if (job_.normalise && table.amplitudes) normalise_amplitudes(table);
+    report_antennas(table);
     io::write_h5parm(job_.output, table);
+    if (job_.plot)
+      for (const auto& file : io::write_gain_plots(job_.output, table)) spdlog::info("plot {}", file);
     const auto good = std::count(table.valid.begin(), table.valid.end(), 1);
     spdlog::info("{}: {} intervals x {} frequencies x {} antennas x {}, {:.1f} % flagged", job_.output,
                  table.times_s.size(), table.freq_hz.size(), table.antennas.size(), table.pols(),
@@ -423,10 +508,26 @@ void Calibration::run() {
   runtime.learn();
   spdlog::info("calibrated in {:.2f} s",
                std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
+  return table;
 }
 
 }  // namespace
 
-void run_calibrate(const CalibrateJob& job) { Calibration(job).run(); }
+int64_t reference_antenna(const io::MeasurementSetInfo& info, const std::string& name) {
+  if (name.empty()) return -1;
+  std::vector<std::string> names;
+  for (const auto& antenna : info.antennas) names.push_back(antenna.name);
+  const auto found = std::find(names.begin(), names.end(), name);
+  if (found == names.end())
+    throw UserError(fmt::format("reference: '{}' has no antenna '{}'; it has {}", info.path, name,
+                                fmt::join(names, ", ")));
+  return found - names.begin();
+}
+
+void run_calibrate(const CalibrateJob& job) { Calibration(job, {}).run(); }
+
+io::GainTable solve_gains(const CalibrateJob& job, const io::CorrelationSelection& rows) {
+  return Calibration(job, rows).run();
+}
 
 }  // namespace fringeflow

@@ -2,14 +2,23 @@
 #pragma once
 /// @file
 /// Imaging jobs from end to end: plan, run, products, run directory, closing lines.
+#include <memory>
 #include <string>
+#include <vector>
 
 #include "io/options.hpp"
 
 namespace fringeflow {
 
+namespace io {
+struct GainTable;
+}
+
+/// Gains that the sets of a job are corrected for while they are read, by position in ImagingJob::ms; the first of each is the outermost.
+using GainsOfSets = std::vector<std::vector<std::shared_ptr<const io::GainTable>>>;
+
 /// Runs one job. Throws UserError or RunError; then no product has appeared.
-void run_imaging(const ImagingJob& job);
+void run_imaging(const ImagingJob& job, const GainsOfSets& gains = {});
 
 /// The plan before running: choices, tasks, bytes, peak memory, estimated time; one JSON object with `json`.
 std::string plan_imaging(const ImagingJob& job, bool json);

@@ -176,11 +176,12 @@ void notes(const ImagingPlan& plan, graphs::RunLog& log) {
 
 }  // namespace
 
-void run_imaging(const ImagingJob& job) {
+void run_imaging(const ImagingJob& job, const GainsOfSets& gains) {
   graphs::RunRecord record;
   io::check_writable_prefix(job.write.prefix);
   graphs::RunLog log;
   const auto plan = graphs::plan_imaging_job(job);
+  for (size_t i = 0; i < gains.size(); ++i) plan.sets[i]->correct_for(gains[i]);
   notes(plan, log);
   log.info(graphs::describe(plan));
   record.phase("planning");

@@ -1,11 +1,24 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include <spdlog/spdlog.h>
 
+#include <cmath>
 #include <map>
 
 #include "graphs/predict/predict.hpp"
 
 namespace fringeflow::graphs {
+namespace {
+
+/// Position angle in the (l, m) plane: away from the phase centre, north is not along m.
+double angle_in_plane(const io::SkyComponent& component, const Direction& centre) {
+  if (!component.pa_is_absolute || component.is_point()) return component.pa_rad;
+  constexpr double kStep = 1e-6;
+  const auto from = io::lmn_of(centre, {component.ra_rad, component.dec_rad - kStep}),
+             to = io::lmn_of(centre, {component.ra_rad, component.dec_rad + kStep});
+  return component.pa_rad + std::atan2(to.l - from.l, to.m - from.m);
+}
+
+}  // namespace
 
 std::shared_ptr<const std::vector<SourceGroup>> source_groups(std::span<const io::SkyComponent> components,
                                                               const Direction& centre,
@@ -20,13 +33,14 @@ std::shared_ptr<const std::vector<SourceGroup>> source_groups(std::span<const io
       ++below;
       continue;
     }
-    const std::array<double, 3> shape{component.major_rad, component.minor_rad, component.pa_rad};
+    const std::array<double, 3> shape{component.major_rad, component.minor_rad,
+                                      angle_in_plane(component, centre)};
     const auto [entry, fresh] = by_shape.try_emplace(shape, groups->size());
     if (fresh) {
       groups->emplace_back();
       groups->back().major_rad = component.major_rad;
       groups->back().minor_rad = component.minor_rad;
-      groups->back().pa_rad = component.pa_rad;
+      groups->back().pa_rad = shape[2];
     }
     auto& group = (*groups)[entry->second];
     group.lmn.insert(group.lmn.end(), {lmn.l, lmn.m, lmn.n_minus_1});

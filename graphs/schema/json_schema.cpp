@@ -142,6 +142,7 @@ std::string json_schema() {
   const StageSchema& read = *find_stage("read");
   const StageSchema& image = *find_stage("image");
   const StageSchema& clean = *find_stage("deconvolve");
+  const StageSchema& selfcal = *find_stage("selfcal");
   const StageSchema& write = *find_stage("write");
   Json read_options{{"ms", path_or_paths("MeasurementSets")}};
   read_options.update(options_schema(read.options));
@@ -158,6 +159,7 @@ std::string json_schema() {
           {path_or_paths("MeasurementSets"), map_schema(read.doc, read_options, Json::array({"ms"}))}}}},
        {"image", map_schema(image.doc, options_schema(image.options), required_keys(image.options))},
        {"clean", map_schema(clean.doc, options_schema(clean.options))},
+       {"selfcal", map_schema(selfcal.doc, options_schema(selfcal.options), required_keys(selfcal.options))},
        {"output",
         {{"anyOf",
           {Json{{"type", "string"}, {"description", "prefix of the products"}},

@@ -105,6 +105,7 @@ output: out/field                   # or {prefix: out/field, png: false}
 | `inputs` | `read` | `vis` |
 | `image` | `image` | `dirty` |
 | `clean` (optional) | `deconvolve` | `clean` |
+| `selfcal` (optional) | `selfcal` | `selfcal` |
 | `output` | `write` | `out` |
 
 `name` (default: the last part of the prefix) and `runtime` may be added. The options of a section are those of its stage below.

@@ -6,7 +6,9 @@
 #include <filesystem>
 #include <map>
 
+#include "graphs/lower.hpp"
 #include "graphs/workflow/workflow.hpp"
+#include "io/effects.hpp"
 
 namespace fringeflow::graphs {
 namespace {
@@ -99,7 +101,7 @@ void check_deconvolve(const Workflow& workflow, const Stage& stage, Diagnostics&
   for (const Source& source : image->sources) {
     if (source.stage < 0) continue;
     const Stage& from = workflow.stages[static_cast<std::size_t>(source.stage)];
-    if (from.schema != nullptr && from.schema->name == "deconvolve") {
+    if (from.schema != nullptr && (from.schema->name == "deconvolve" || from.schema->name == "selfcal")) {
       diagnostics.error(
           source.place,
           fmt::format("port 'image' takes the output of an image stage; '{}' is already deconvolved",
@@ -159,18 +161,61 @@ void check_use(const Workflow& workflow, int index, Diagnostics& diagnostics) {
 constexpr std::string_view kPoint = "point:";
 
 /// A model is a file, or a flux in the phase centre.
-void check_calibrate(const Stage& stage, Diagnostics& diagnostics) {
-  const Setting* model = setting_of(stage, "model");
+void check_point_model(const Stage& stage, std::string_view key, Diagnostics& diagnostics) {
+  const Setting* model = setting_of(stage, key);
   if (model == nullptr) return;
   const auto& text = std::get<std::string>(model->value);
   if (!text.starts_with(kPoint)) return;
   try {
     if (parse_quantity(std::string_view(text).substr(kPoint.size()), Dimension::flux) > 0) return;
     diagnostics.error(model->place,
-                      about(model->place, "model", "the flux of '" + text + "' must be above 0"));
+                      about(model->place, std::string(key), "the flux of '" + text + "' must be above 0"));
   } catch (const UserError& error) {
-    diagnostics.error(model->place, about(model->place, "model", error.what()));
+    diagnostics.error(model->place, about(model->place, std::string(key), error.what()));
   }
+}
+
+void check_selfcal(const Workflow& workflow, const Stage& stage, Diagnostics& diagnostics) {
+  check_point_model(stage, "start_model", diagnostics);
+  if (const Setting* rounds = setting_of(stage, "rounds"); rounds != nullptr) {
+    const auto& all = std::get<std::vector<std::string>>(rounds->value);
+    if (all.empty()) diagnostics.error(rounds->place, "rounds: name at least one, for example phase:60s");
+    for (const auto& round : all) {
+      try {
+        parse_round(round);
+      } catch (const UserError& error) {
+        diagnostics.error(rounds->place, about(rounds->place, "rounds", error.what()));
+      }
+    }
+  }
+  const Link* image = stage.link("image");
+  if (image == nullptr) return;
+  for (const Source& source : image->sources) {
+    if (source.stage < 0) continue;
+    const Stage& from = workflow.stages[static_cast<std::size_t>(source.stage)];
+    if (from.schema != nullptr && from.schema->name != "deconvolve")
+      diagnostics.error(
+          source.place,
+          fmt::format("selfcal needs a model: '{}' ({}) is not cleaned; give iterations or a threshold",
+                      from.id, from.schema->name));
+  }
+}
+
+/// The words for effects have a grammar of their own.
+void check_effects(const Stage& stage, Diagnostics& diagnostics) {
+  const auto check = [&](std::string_view key, auto parse) {
+    const Setting* setting = setting_of(stage, key);
+    if (setting == nullptr) return;
+    try {
+      parse(std::get<std::string>(setting->value));
+    } catch (const UserError& error) {
+      diagnostics.error(setting->place, about(setting->place, std::string(key), error.what()));
+    }
+  };
+  check("gains", parse_gain_model);
+  check("noise", parse_noise);
+  check("tec", parse_screen);
+  check("beam", parse_beam);
 }
 
 void check_file(const Setting& setting, const std::string& key, const std::string& path,
@@ -205,8 +250,12 @@ void check_stages(const Workflow& workflow, Diagnostics& diagnostics) {
     if (stage.schema == nullptr) continue;
     if (stage.schema->name == "image") check_image(stage, diagnostics);
     if (stage.schema->name == "deconvolve") check_deconvolve(workflow, stage, diagnostics);
-    if (stage.schema->name == "simulate") check_correlations(stage, diagnostics);
-    if (stage.schema->name == "calibrate") check_calibrate(stage, diagnostics);
+    if (stage.schema->name == "simulate") {
+      check_correlations(stage, diagnostics);
+      check_effects(stage, diagnostics);
+    }
+    if (stage.schema->name == "calibrate") check_point_model(stage, "model", diagnostics);
+    if (stage.schema->name == "selfcal") check_selfcal(workflow, stage, diagnostics);
   }
   check_outputs(workflow, diagnostics);
   // After other mistakes it is not known what uses what.
@@ -223,9 +272,14 @@ void check_files(const Workflow& workflow, Diagnostics& diagnostics) {
       }
     }
     for (const auto& [key, setting] : stage.settings) {
-      const bool model = stage.schema != nullptr && stage.schema->name == "calibrate" && key == "model";
+      const bool model =
+          stage.schema != nullptr && ((stage.schema->name == "calibrate" && key == "model") ||
+                                      (stage.schema->name == "selfcal" && key == "start_model"));
       if (setting.option->kind != Kind::input_file && !model) continue;
       const auto& path = std::get<std::string>(setting.value);
+      std::error_code ignored;
+      if (key == "layout" && std::filesystem::exists(std::filesystem::path(path) / "table.dat", ignored))
+        continue;
       if (!(model && path.starts_with(kPoint))) check_file(setting, key, path, diagnostics);
     }
   }

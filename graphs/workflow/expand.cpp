@@ -11,7 +11,8 @@
 namespace fringeflow::graphs {
 namespace {
 
-const std::vector<std::string> kShortKeys{"version", "name", "inputs", "image", "clean", "output", "runtime"};
+const std::vector<std::string> kShortKeys{"version", "name",    "inputs", "image",
+                                          "clean",   "selfcal", "output", "runtime"};
 const std::vector<std::string> kLongKeys{"version", "name", "inputs", "stages", "runtime"};
 
 /// Ids that the stages of an expanded short form get.
@@ -131,7 +132,7 @@ Node& section_for_writing(Node& document, const std::string& section, const Plac
 
 void set_in_short_form(Node& document, const std::string& head, const std::string& key,
                        const std::string& whole, Node value) {
-  for (const std::string section : {"inputs", "image", "clean", "output"}) {
+  for (const std::string section : {"inputs", "image", "clean", "selfcal", "output"}) {
     const StageSchema& schema = *find_section(section);
     if (head != section && head != stage_id(section) && head != schema.name) continue;
     if (section == "inputs" && key == "ms") {
@@ -144,8 +145,9 @@ void set_in_short_form(Node& document, const std::string& head, const std::strin
     }
     return;
   }
-  throw UserError(fmt::format("{}: unknown section '{}'{}", whole, head,
-                              did_you_mean(head, {"inputs", "image", "clean", "output", "runtime", "name"})));
+  throw UserError(
+      fmt::format("{}: unknown section '{}'{}", whole, head,
+                  did_you_mean(head, {"inputs", "image", "clean", "selfcal", "output", "runtime", "name"})));
 }
 
 void set_in_long_form(Node& document, const std::string& head, const std::string& key,
@@ -272,9 +274,16 @@ Node expand(const Node& document, Diagnostics& diagnostics) {
     append_options(deconvolve, section_map(*clean, diagnostics));
     stages.items.push_back(std::move(deconvolve));
   }
+  const Entry* selfcal = document.find("selfcal");
+  if (selfcal != nullptr) {
+    Node rounds = stage_node("selfcal", "selfcal", selfcal->place, "image",
+                             Node::scalar(clean != nullptr ? "clean" : "dirty", selfcal->place));
+    append_options(rounds, section_map(*selfcal, diagnostics));
+    stages.items.push_back(std::move(rounds));
+  }
   if (output != nullptr) {
-    Node write = stage_node("output", "write", output->place, "image",
-                            Node::scalar(clean != nullptr ? "clean" : "dirty", output->place));
+    const char* last = selfcal != nullptr ? "selfcal" : clean != nullptr ? "clean" : "dirty";
+    Node write = stage_node("output", "write", output->place, "image", Node::scalar(last, output->place));
     append_options(write, expand_output(*output, diagnostics));
     stages.items.push_back(std::move(write));
   }

@@ -269,6 +269,8 @@ TEST(Registry, ComputingIsDoneOnGpusToo) {
       {"apply_components", "a list of components, far shorter than the image"},
       {"fit_beam", "once per run, a patch around the peak"},
       {"simulate", "direct sums of the plain simulator, not part of imaging"},
+      {"screen", "a few cosines per antenna and source, beside the direct sums of simulate"},
+      {"corrupt", "follows simulate and, in predict, goes to the disk: the model is on the host"},
       {"accumulate", "sums per baseline of calibrate, bound by the reading that feeds it"},
       {"solve", "StEFCal on sums per interval: small matrices that fit a core's cache"},
       {"apply_gains", "one 2x2 product per visibility on its way to the disk"},

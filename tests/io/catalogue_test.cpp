@@ -34,6 +34,17 @@ TEST(Csv, ColumnsInAnyOrder) {
   EXPECT_NEAR(component_of(sources[0]).flux_jy(2.6e9)[0], 1.5 * std::pow(2, -0.7), 1e-12);
 }
 
+TEST(Csv, GaussiansHaveAxesAndAnAngle) {
+  const TemporaryFolder folder;
+  const auto path =
+      folder.write("sky.csv", "ra_deg,dec_deg,i_jy,major_asec,minor_asec,pa_deg\n30,-30,1,20,10,30\n");
+  const auto source = component_of(read_csv_catalogue(path).at(0));
+  EXPECT_DOUBLE_EQ(source.major_rad, 20 * kArcsecond);
+  EXPECT_DOUBLE_EQ(source.minor_rad, 10 * kArcsecond);
+  EXPECT_DOUBLE_EQ(source.pa_rad, 30 * kDegree);
+  EXPECT_TRUE(source.pa_is_absolute);
+}
+
 TEST(Csv, EveryErrorSaysWhere) {
   const std::string head = "ra_deg,dec_deg,i_jy,spectral_index,reference_frequency_hz\n30,-30,1,0,1e9\n";
   struct Case {
@@ -54,7 +65,8 @@ TEST(Csv, EveryErrorSaysWhere) {
       {"ra_deg,dec_deg\n", "sky.csv:1:", "i_jy"},
       {"ra_deg,dec_deg,i_jy,spectral_idx\n", "sky.csv:1:", "spectral_idx"},
       {"ra_deg,ra_deg,dec_deg,i_jy\n", "sky.csv:1:", "twice"},
-      {"ra_deg,dec_deg,i_jy,major_asec\n30,-30,1,5\n", "sky.csv:2:", "not supported yet"},
+      {"ra_deg,dec_deg,i_jy,major_asec\n30,-30,1,-5\n", "sky.csv:2:", "below 0"},
+      {"ra_deg,dec_deg,i_jy,major_asec,minor_asec\n30,-30,1,5,6\n", "sky.csv:2:", "longer than major_asec"},
       {"ra_deg,dec_deg,i_jy\n", "sky.csv", "no sources"},
       {"", "sky.csv", "empty"},
       {std::string("ra\0deg", 6), "sky.csv:1:", "not a text file"},

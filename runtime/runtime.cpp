@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "runtime/runtime.hpp"
 
+#include "runtime/cancelled.hpp"
+
 #include <malloc.h>
 #include <starpu.h>
 
@@ -86,10 +88,14 @@ void describe_and_rethrow(const Instance& instance) {
   }
 }
 
+/// Of the body that this thread runs.
+thread_local const ErrorSink* running = nullptr;
+
 template <Device device>
 void run_body(void* descriptors[], void* argument) noexcept {
   const auto& instance = *static_cast<const Instance*>(argument);
   if (instance.errors->poisoned()) return;
+  running = instance.errors;
   try {
     std::vector<Buffer> buffers(instance.buffer_bytes.size());
     for (size_t i = 0; i < buffers.size(); ++i)
@@ -129,6 +135,8 @@ std::string refusal(const std::string& name) {
 }
 
 }  // namespace
+
+bool cancelled() { return running != nullptr && running->poisoned(); }
 
 std::byte* BodyContext::scratch(int64_t bytes) const {
   thread_local std::unique_ptr<Memory> memory;

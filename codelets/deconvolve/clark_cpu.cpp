@@ -191,6 +191,7 @@ void clark(const MinorOptions& options, const MinorInput& input, ComponentList o
     job.max_iterations = input.max_iterations - header.iterations;
     job.max_positions = out.capacity() - header.count;
     job.counted = {input.rect.y0 - r.y0, input.rect.x0 - r.x0, input.rect.ny, input.rect.nx};
+    job.cancelled = input.cancelled;
     const SubMinorResult result = sub_minor(job);
     if (result.diverged) {
       header.flags |= kDiverged;

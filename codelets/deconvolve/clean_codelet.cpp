@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "codelets/deconvolve/clean.hpp"
+#include "runtime/cancelled.hpp"
 
 #include <algorithm>
 
@@ -78,6 +79,7 @@ void make_list(const BodyContext& context, int64_t max_iterations) {
   input.max_iterations = max_iterations;
   input.global_peak = block.peak.value;
   input.far_sidelobe = args.several_sub_images ? block.far_sidelobe : 0;
+  input.cancelled = runtime::cancelled;
   minor_cycle(args.minor, input, out);
 }
 

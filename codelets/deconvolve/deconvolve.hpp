@@ -154,8 +154,9 @@ struct MinorInput {
   Rect rect;              ///< components' centres lie in here
   float threshold = 0;    ///< Jy/beam (weighted peak for multiscale)
   int64_t max_iterations = 0;
-  float global_peak = 0;   ///< of the whole image
-  float far_sidelobe = 0;  ///< of the PSF beyond half of rect; 0 for a single sub-image
+  float global_peak = 0;          ///< of the whole image
+  float far_sidelobe = 0;         ///< of the PSF beyond half of rect; 0 for a single sub-image
+  bool (*cancelled)() = nullptr;  ///< asked now and then; true: RunError is thrown
 };
 
 /// Writes the merged components of one sub-image. Works on private copies.

@@ -67,6 +67,7 @@ struct SubMinor {
   int64_t max_iterations = 0, max_positions = 0;
   Rect counted;  ///< of the region: components elsewhere are cleaned for their sidelobes' sake, not counted
                  ///< and not returned
+  bool (*cancelled)() = nullptr;
 };
 struct SubMinorResult {
   struct Entry {

@@ -259,6 +259,7 @@ class Multiscale {
     job.max_positions = out_.capacity() - out_.header().count;
     const Rect& r = work_.region;
     job.counted = {input_.rect.y0 - r.y0, input_.rect.x0 - r.x0, input_.rect.ny, input_.rect.nx};
+    job.cancelled = input_.cancelled;
     return sub_minor(job);
   }
 

@@ -4,6 +4,7 @@
 #include <limits>
 
 #include "codelets/deconvolve/internal.hpp"
+#include "io/error.hpp"
 
 namespace fringeflow::deconvolve {
 namespace {
@@ -190,6 +191,7 @@ SubMinorResult sub_minor(const SubMinor& job) {
       result.diverged = true;
       break;
     }
+    if (total % 256 == 255 && job.cancelled && job.cancelled()) throw RunError("interrupted");
     if (result.iterations >= job.max_iterations || total >= 16 * job.max_iterations + 1000) break;
     int64_t at = best * kBlock * kUnit;
     for (;; ++at) {

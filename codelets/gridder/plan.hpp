@@ -60,8 +60,6 @@ class TileMarker {
   /// One row: uvw in metres, ascending or descending frequencies (Hz) of the channels used. Marks the tiles touched by any channel.
   /// @return the runs (see index.hpp) that this row makes.
   int64_t mark(const double uvw_m[3], std::span<const double> freq_hz);
-  /// The runs that this row makes, without marking.
-  int64_t run_bound(const double uvw_m[3], std::span<const double> freq_hz) const;
   /// Fills plan.tiles: slots numbered, strips balanced by marks. The last call.
   void finish(FacetPlan& plan, int strips_target) const;
 

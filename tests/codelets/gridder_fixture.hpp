@@ -136,10 +136,10 @@ struct OwnedIndex {
   template <class Vis>
   OwnedIndex(const FacetPlan& plan, const Data<Vis>& data, int64_t row_begin, int64_t row_end,
              bool weighted = true) {
-    const TileMarker marker(plan);
+    TileMarker marker(plan);
     int64_t capacity = 0;
     for (int64_t r = row_begin; r < row_end; ++r)
-      capacity += marker.run_bound(&data.uvw_m[static_cast<size_t>(3 * r)], data.freq_hz);
+      capacity += marker.mark(&data.uvw_m[static_cast<size_t>(3 * r)], data.freq_hz);
     memory = AlignedArray<unsigned char>(index_bytes(plan, capacity));
     index = chunk_index(plan, capacity, memory.data());
     build_index(plan, data.geometry(row_begin, row_end),

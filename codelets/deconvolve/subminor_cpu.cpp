@@ -78,9 +78,9 @@ FF_CLONES float search(const float* __restrict values, const uint32_t* __restric
 
 /// The PSF around its centre as far as the list reaches, [2 h - 1][2 w - 1], zero where the PSF image ends or
 /// is NaN.
-void psf_box(Image psf, int64_t h, int64_t w, std::vector<float>& box) {
+std::vector<float> psf_box(Image psf, int64_t h, int64_t w) {
   const int64_t ny = psf.extent(0), nx = psf.extent(1), rows = 2 * h - 1, columns = 2 * w - 1;
-  box.assign(static_cast<size_t>(rows * columns), 0.0f);
+  std::vector<float> box(static_cast<size_t>(rows * columns), 0.0f);
   const int64_t first_x = std::max<int64_t>(0, nx / 2 - (w - 1)), last_x = std::min(nx, nx / 2 + w);
   for (int64_t j = 0; j < rows; ++j) {
     const int64_t y = ny / 2 + j - (h - 1);
@@ -89,6 +89,7 @@ void psf_box(Image psf, int64_t h, int64_t w, std::vector<float>& box) {
     const float* from = &psf(y, 0);
     for (int64_t x = first_x; x < last_x; ++x) to[x] = std::isfinite(from[x]) ? from[x] : 0.0f;
   }
+  return box;
 }
 
 struct Unit {
@@ -155,10 +156,8 @@ SubMinorResult sub_minor(const SubMinor& job) {
       allowed[at] = job.allowed[from + k] & job.bit ? 0xffffffffu : 0u;
     }
   }
-  // Kept by the thread: fresh pages for it in every call cost as much as a small cycle's work.
-  thread_local std::vector<std::vector<float>> psf;
-  psf.resize(std::max(psf.size(), channels));
-  for (size_t c = 0; c < channels; ++c) psf_box(job.psf[c], h, w, psf[c]);
+  std::vector<std::vector<float>> psf;
+  for (const Image& image : job.psf) psf.push_back(psf_box(image, h, w));
 
   float* integrated = channels == 1 ? values[0].data() : store.data();
   const auto sum_channels = [&](int64_t first, int64_t count) {

@@ -198,9 +198,9 @@ struct RowBlock {
   void reserve(int64_t rows);
 };
 
-/// Which columns load_rows() reads; UVW always.
+/// Which columns load_rows() reads.
 struct RowNeeds {
-  bool antennas = true, field = true, data_desc = true, time = true, flag_row = true;
+  bool antennas = true, field = true, data_desc = true, time = true, flag_row = true, uvw = true;
 };
 
 }  // namespace fringeflow::io::detail
@@ -230,6 +230,10 @@ struct MeasurementSet::Impl {
   // Left by scan(), a bit per row of the table: small columns cost casacore more time than large ones.
   bool scanned = false;
   std::vector<bool> row_counts, row_flagged;
+  // Where one field and one data description leave nothing to select, scan() reads UVW only, and the small
+  // columns are read (and looked at) with the first visibilities of a row, when there is computing to hide it.
+  bool deferred = false;
+  std::vector<bool> row_checked;
 
   // Buffers of read(), kept between calls.
   detail::RowBlock rows;
@@ -246,6 +250,13 @@ struct MeasurementSet::Impl {
   void load_rows(const detail::RowRanges& ranges, const detail::RowNeeds& needs);
   /// What read() needs besides what scan() has left behind.
   detail::RowNeeds needs_of_read(bool antennas, bool times) const;
+  /// Rows of one block for scan(), of which only UVW is needed in most cases if it is deferred.
+  void load_rows_of_scan(const std::pair<int64_t, int64_t>& range);
+  /// Loads rows for read(), with the small columns that scan() has left to it. Throws RunError.
+  void load_rows_of_read(const detail::RowRanges& ranges, const detail::RowNeeds& needs);
+  /// Throws RunError unless the subtables have the field and the data description of row `i` of the block.
+  void check_field(size_t i, int64_t row) const;
+  void check_data_description(size_t i, int64_t row) const;
   /// True if the row at `i` of the row block counts; after scan() it knows.
   bool selected(int64_t i, int64_t row) const;
   /// UVW of row `i` of the block in the frame of the image; also w_stored − w_image, the phase that the data

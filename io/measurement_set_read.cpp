@@ -125,7 +125,7 @@ ReadStatistics MeasurementSet::read(const ChunkSpec& chunk, const std::string& s
                              ranges.back().second - 1),
                  body);
     };
-    m.load_rows(ranges, needs);
+    m.load_rows_of_read(ranges, needs);
     get(m.info.column, [&] { detail::get_arrays(m.data, ranges, cell_shape, section, m.raw_data.data()); });
     get("FLAG", [&] { detail::get_arrays(m.flag, ranges, cell_shape, section, m.raw_flag.get()); });
     if (m.info.weight_spectrum) {
@@ -242,7 +242,7 @@ int64_t MeasurementSet::buffer_bytes() const {
                              m.info.rows);
   return m.cache_bytes + m.bucket_cache_bytes +
          rows * (cell * (8 + 1) + (m.info.weight_spectrum ? cell : correlations) * 4) +
-         std::max<int64_t>(rows, 65536) * 49 + m.info.rows / 4;
+         std::max<int64_t>(rows, 65536) * 49 + m.info.rows * 3 / 8;
 }
 
 }  // namespace fringeflow::io

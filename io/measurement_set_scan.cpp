@@ -34,7 +34,8 @@ void MeasurementSet::Impl::load_rows(const detail::RowRanges& ranges, const deta
   if (needs.data_desc)
     get("DATA_DESC_ID", [&] { detail::get_scalars(data_desc, ranges, rows.data_desc.data()); });
   if (needs.time) get("TIME", [&] { detail::get_scalars(time, ranges, rows.time.data()); });
-  get("UVW", [&] { detail::get_arrays(uvw, ranges, casacore::IPosition(1, 3), nullptr, rows.uvw.data()); });
+  if (needs.uvw)
+    get("UVW", [&] { detail::get_arrays(uvw, ranges, casacore::IPosition(1, 3), nullptr, rows.uvw.data()); });
   if (needs.flag_row && has_flag_row) {
     get("FLAG_ROW", [&] { detail::get_scalars(flag_row, ranges, rows.flag_row.get()); });
   } else {
@@ -49,19 +50,79 @@ detail::RowNeeds MeasurementSet::Impl::needs_of_read(bool antennas, bool times) 
   if (!scanned) return {};
   const auto fields =
       std::count_if(sub.fields.begin(), sub.fields.end(), [](const auto& f) { return f.selected; });
-  return {antennas, fields != 1, false, times, false};
+  return {.antennas = antennas, .field = fields != 1, .data_desc = false, .time = times, .flag_row = false};
+}
+
+void MeasurementSet::Impl::check_field(size_t i, int64_t row) const {
+  const int id = rows.field[i];
+  if (id >= 0 && id < static_cast<int>(sub.fields.size())) return;
+  throw RunError(fmt::format("{}: column FIELD_ID, row {}: field {}, but the subtable FIELD has {} rows",
+                             name(), row, id, sub.fields.size()));
+}
+
+void MeasurementSet::Impl::check_data_description(size_t i, int64_t row) const {
+  const int id = rows.data_desc[i];
+  if (id >= 0 && id < static_cast<int>(sub.data_descriptions.size())) return;
+  throw RunError(
+      fmt::format("{}: column DATA_DESC_ID, row {}: {}, but the subtable DATA_DESCRIPTION has {} rows",
+                  name(), row, id, sub.data_descriptions.size()));
+}
+
+void MeasurementSet::Impl::load_rows_of_scan(const std::pair<int64_t, int64_t>& range) {
+  if (!deferred) return load_rows({range}, {});
+  load_rows({range},
+            {.antennas = false, .field = false, .data_desc = false, .time = false, .flag_row = false});
+  // Autocorrelations have no baseline; a row whose UVW is not a number is an error unless it is flagged.
+  bool zero = false, finite = true;
+  const auto count = static_cast<size_t>(range.second - range.first);
+  for (size_t i = 0; i < count; ++i) {
+    const double* at = rows.uvw.data() + 3 * i;
+    zero = zero || (at[0] == 0 && at[1] == 0 && at[2] == 0);
+    finite = finite && std::isfinite(at[0] + at[1] + at[2]);
+    rows.data_desc[i] = 0;
+  }
+  std::fill_n(rows.antenna1.begin(), count, 0);
+  std::fill_n(rows.antenna2.begin(), count, 1);
+  if (zero || !finite)
+    load_rows({range}, {.antennas = zero,
+                        .field = false,
+                        .data_desc = false,
+                        .time = false,
+                        .flag_row = !finite,
+                        .uvw = false});
+}
+
+void MeasurementSet::Impl::load_rows_of_read(const detail::RowRanges& ranges, const detail::RowNeeds& needs) {
+  const auto all = [&](auto&& holds) {
+    for (const auto& [begin, end] : ranges)
+      for (int64_t row = begin; row < end; ++row)
+        if (!holds(static_cast<size_t>(row))) return false;
+    return true;
+  };
+  if (!deferred || all([&](size_t row) { return row_checked[row]; })) return load_rows(ranges, needs);
+  load_rows(ranges, {.time = needs.time});
+  size_t i = 0;
+  all([&](size_t row) {
+    if (row_counts[row]) {
+      check_field(i, static_cast<int64_t>(row));
+      check_data_description(i, static_cast<int64_t>(row));
+      // An autocorrelation with a baseline: it has been counted, and must not be imaged.
+      rows.flag_row[i] = rows.flag_row[i] || rows.antenna1[i] == rows.antenna2[i];
+      row_flagged[row] = rows.flag_row[i];
+    }
+    row_checked[row] = true;
+    ++i;
+    return true;
+  });
 }
 
 bool MeasurementSet::Impl::selected(int64_t i, int64_t row) const {
   if (scanned) return row_counts[static_cast<size_t>(row)];
   const auto at = static_cast<size_t>(i);
   if (rows.antenna1[at] == rows.antenna2[at]) return false;
-  const int id = rows.field[at];
-  if (id < 0 || id >= static_cast<int>(sub.fields.size())) {
-    throw RunError(fmt::format("{}: column FIELD_ID, row {}: field {}, but the subtable FIELD has {} rows",
-                               name(), row, id, sub.fields.size()));
-  }
-  if (!sub.fields[static_cast<size_t>(id)].selected) return false;
+  if (deferred) return true;
+  check_field(at, row);
+  if (!sub.fields[static_cast<size_t>(rows.field[at])].selected) return false;
   const double t = rows.time[at];
   return !(selection.time_s.begin && t < *selection.time_s.begin) &&
          !(selection.time_s.end && t > *selection.time_s.end);
@@ -133,6 +194,9 @@ std::vector<ChunkSpec> MeasurementSet::scan(
   m.scanned = false;
   m.row_counts.assign(static_cast<size_t>(m.info.rows), false);
   m.row_flagged.assign(static_cast<size_t>(m.info.rows), false);
+  m.deferred = m.sub.fields.size() == 1 && m.sub.data_descriptions.size() == 1 && !m.selection.time_s.begin &&
+               !m.selection.time_s.end;
+  m.row_checked.assign(m.deferred ? static_cast<size_t>(m.info.rows) : 0, false);
   const int64_t target = std::max<int64_t>(target_visibilities, 1), total = m.info.rows;
   const auto& descriptions = m.sub.data_descriptions;
   int64_t most_channels = 1;
@@ -149,6 +213,10 @@ std::vector<ChunkSpec> MeasurementSet::scan(
   std::vector<bool> left_out(m.sub.fields.size(), false);
   double time_begin = std::numeric_limits<double>::infinity(), time_end = -time_begin;
   int64_t cross = 0;
+  const auto note_time = [&](double t) {
+    time_begin = std::min(time_begin, t);
+    time_end = std::max(time_end, t);
+  };
 
   const auto cut = [&] {
     for (size_t w = 0; w < pending.size(); ++w) {
@@ -190,18 +258,19 @@ std::vector<ChunkSpec> MeasurementSet::scan(
   int run_id = -1;
   for (int64_t begin = 0; begin < total; begin += block) {
     const int64_t end = std::min(begin + block, total);
-    m.load_rows({{begin, end}}, {});
+    m.load_rows_of_scan({begin, end});
+    if (m.deferred) {  // sets are in the order of time, or of baselines with all times each
+      for (const int64_t row : {begin, end - 1})
+        note_time(translated(m.name() + ": column TIME",
+                             [&] { return m.time(static_cast<casacore::rownr_t>(row)); }));
+    }
     for (int64_t row = begin; row < end; ++row) {
       const int64_t i = row - begin;
       const auto at = static_cast<size_t>(i);
       if (row % align == 0) cut_if_full();
       const int id = m.rows.data_desc[at];
       if (id != run_id) {
-        if (id < 0 || id >= static_cast<int>(descriptions.size())) {
-          throw RunError(fmt::format(
-              "{}: column DATA_DESC_ID, row {}: {}, but the subtable DATA_DESCRIPTION has {} rows", m.name(),
-              row, id, descriptions.size()));
-        }
+        m.check_data_description(at, row);
         run_id = id;
         run_begin = row;
       }
@@ -225,8 +294,7 @@ std::vector<ChunkSpec> MeasurementSet::scan(
       p.uvw.resize(p.uvw.size() + 3);
       m.image_uvw(i, row, rotations, p.uvw.data() + p.uvw.size() - 3);
       ++p.rows;
-      time_begin = std::min(time_begin, m.rows.time[at]);
-      time_end = std::max(time_end, m.rows.time[at]);
+      if (!m.deferred) note_time(m.rows.time[at]);
     }
   }
   cut();

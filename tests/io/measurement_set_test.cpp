@@ -146,6 +146,23 @@ TEST_F(MeasurementSetTest, AutocorrelationsAreDropped) {
     EXPECT_NE(chunk.antennas[static_cast<size_t>(2 * row)], chunk.antennas[static_cast<size_t>(2 * row + 1)]);
 }
 
+TEST_F(MeasurementSetTest, AnAutocorrelationWithABaselineIsFlagged) {
+  make_tiny_set(path_);
+  {
+    auto t = edit(path_);
+    put_cell(t, "ANTENNA1", 4, 2);
+    put_cell(t, "ANTENNA2", 4, 2);
+  }
+  io::MeasurementSet set(path_, {});
+  const auto chunk = read_all(set)[0];
+  EXPECT_EQ(chunk.spec.rows, 75);
+  for (int c = 0; c < 4; ++c) {
+    EXPECT_EQ(chunk.weight_at(0, 4, c), 0);
+    EXPECT_GT(chunk.weight_at(0, 5, c), 0);
+  }
+  EXPECT_EQ(read_all(set)[0].weight, chunk.weight);  // also when its small columns are not read again
+}
+
 TEST_F(MeasurementSetTest, ProductsDoNotDependOnChunks) {
   TinySet options;
   options.antennas = 20;

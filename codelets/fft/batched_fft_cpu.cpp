@@ -177,10 +177,22 @@ int64_t good_size(int64_t n, int64_t multiple) {
   if (n < 1 || multiple < 1 || n > kMaxLength || !smooth(multiple))
     throw std::invalid_argument("no transform length for " + std::to_string(n) + " and multiple " +
                                 std::to_string(multiple));
+  // The planner asks thousands of times.
+  static const std::vector<int64_t> lengths = [] {
+    std::vector<int64_t> all;
+    for (int64_t two = 1; two <= 2 * kMaxLength; two *= 2)
+      for (int64_t three = two; three <= 2 * kMaxLength; three *= 3)
+        for (int64_t five = three; five <= 2 * kMaxLength; five *= 5) all.push_back(five);
+    std::sort(all.begin(), all.end());
+    return all;
+  }();
   const int64_t step = std::lcm(multiple, int64_t{2});
-  int64_t size = (n + step - 1) / step * step;
-  while (!smooth(size)) size += step;
-  return size;
+  auto size = std::lower_bound(lengths.begin(), lengths.end(), n);
+  while (size != lengths.end() && *size % step != 0) ++size;
+  if (size == lengths.end())
+    throw std::invalid_argument("no transform length for " + std::to_string(n) + " and multiple " +
+                                std::to_string(multiple));
+  return *size;
 }
 
 template <class T>

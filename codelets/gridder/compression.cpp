@@ -64,13 +64,18 @@ Real worst_error(const std::vector<Real>& nodes, Real reach) {
   for (int i = 0; i <= kSamples; ++i) x.push_back(static_cast<Real>(i) / kSamples);
   const std::vector<Real> weights = interpolation(nodes, x, reach);
   Real worst = 0;
+  std::vector<Real> re_of(nodes.size()), im_of(nodes.size());
   for (const Real share : {0.0L, 0.3L, 0.5L, 0.7L, 0.8L, 0.9L, 0.95L, 1.0L}) {
     const Real kappa = share * reach;
+    for (size_t k = 0; k < nodes.size(); ++k) {
+      re_of[k] = std::cos(kappa * nodes[k]);
+      im_of[k] = std::sin(kappa * nodes[k]);
+    }
     for (size_t i = 0; i < x.size(); ++i) {
       Real re = -std::cos(kappa * x[i]), im = -std::sin(kappa * x[i]);
       for (size_t k = 0; k < nodes.size(); ++k) {
-        re += weights[i * nodes.size() + k] * std::cos(kappa * nodes[k]);
-        im += weights[i * nodes.size() + k] * std::sin(kappa * nodes[k]);
+        re += weights[i * nodes.size() + k] * re_of[k];
+        im += weights[i * nodes.size() + k] * im_of[k];
       }
       worst = std::max(worst, std::hypot(re, im));
     }

@@ -15,6 +15,7 @@ struct TunedShape {
   int support;
   double sigma, beta, e0;
   double rms, edge;  // alias error of one dimension: over the field, and at its edge
+  double magnification;
 };
 
 // (beta, e0) that minimise 0.95 rms^2 + 0.05 edge^2 of the alias integral below, found by direct search.
@@ -30,8 +31,8 @@ constexpr double kFloatAccuracy = 1e-5;
 // Keeps grid and degrid adjoint to 2e-13 (3e-5 in single precision), whatever accuracy is asked for.
 constexpr double kDoubleMagnification = 300, kFloatMagnification = 100;
 
-// Quadrature nodes for integrals over [-1, 1] of functions with an algebraic singularity at the ends
-// (tanh-sinh).
+// Quadrature nodes for integrals over [-1, 1] of even functions with an algebraic singularity at the ends
+// (tanh-sinh): those of [0, 1], with the weights of both halves.
 struct Quadrature {
   std::vector<double> x, one_minus_x2, weight;
 };
@@ -40,11 +41,11 @@ const Quadrature& quadrature() {
   static const Quadrature nodes = [] {
     Quadrature q;
     const double step = 0.012;  // fine enough for the third alias of 16 cells
-    for (int i = -300; i <= 300; ++i) {
+    for (int i = 0; i <= 300; ++i) {
       const double t = i * step;
       const double s = 0.5 * kPi * std::sinh(t);
       const double sech = 1 / std::cosh(s);
-      const double weight = 0.5 * kPi * std::cosh(t) * sech * sech * step;
+      const double weight = (i == 0 ? 0.5 : 1.0) * kPi * std::cosh(t) * sech * sech * step;
       if (weight < 1e-22) continue;
       q.x.push_back(std::tanh(s));
       q.one_minus_x2.push_back(sech * sech);
@@ -142,27 +143,16 @@ double noise_magnification(const KernelShape& shape) {
 }
 
 std::vector<KernelShape> kernel_candidates(double accuracy, bool double_precision) {
-  struct Candidate {
-    KernelShape shape;
-    double magnification;
-  };
-  static const std::vector<Candidate> all = [] {
-    std::vector<Candidate> out;
-    for (const TunedShape& t : kTunedShapes) {
-      const KernelShape shape{t.support, t.sigma, t.beta, t.e0, combine_dimensions(t.rms, t.edge)};
-      out.push_back({shape, noise_magnification(shape)});
-    }
-    return out;
-  }();
   // The expected error is a root mean square; the margin covers the spread between data sets.
   constexpr double kMargin = 1.8;
   const double round_off = double_precision ? kDoubleRoundOff : kFloatRoundOff;
   std::vector<KernelShape> out;
   if (!double_precision && accuracy < kFloatAccuracy) return out;
-  for (const Candidate& c : all) {
-    if (c.magnification > (double_precision ? kDoubleMagnification : kFloatMagnification)) continue;
-    if (kMargin * std::hypot(c.shape.error, round_off * (c.magnification + kRoundOffSteps)) <= accuracy)
-      out.push_back(c.shape);
+  for (const TunedShape& t : kTunedShapes) {
+    if (t.magnification > (double_precision ? kDoubleMagnification : kFloatMagnification)) continue;
+    const double error = combine_dimensions(t.rms, t.edge);
+    if (kMargin * std::hypot(error, round_off * (t.magnification + kRoundOffSteps)) <= accuracy)
+      out.push_back({t.support, t.sigma, t.beta, t.e0, error});
   }
   return out;
 }

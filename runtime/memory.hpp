@@ -10,32 +10,34 @@
 
 namespace fringeflow::runtime {
 
-/// One allocation: pages come when they are written, huge ones where they pay.
+/// One allocation: pages come when they are written, or all at once by populate(). Huge pages are not asked for: where the
+/// kernel must first make them (a virtual machine that gives free ones back, fragmented memory) they cost seconds per GiB.
 class Memory {
  public:
   explicit Memory(int64_t bytes) : bytes_(std::max<int64_t>(bytes, 64)) {
-    // Huge pages only cover what is aligned to them.
-    const int64_t spare = bytes_ >= 2 * kHugePage ? kHugePage : 0;
-    mapped_ = bytes_ + spare;
-    mapping_ = mmap(nullptr, static_cast<size_t>(mapped_), PROT_READ | PROT_WRITE,
-                    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (mapping_ == MAP_FAILED)
+    data_ = mmap(nullptr, static_cast<size_t>(bytes_), PROT_READ | PROT_WRITE,
+                 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (data_ == MAP_FAILED)
       throw RunError("out of memory: cannot reserve " + std::to_string(bytes_ >> 20) + " MiB");
-    const auto address = reinterpret_cast<uintptr_t>(mapping_);
-    data_ =
-        spare == 0 ? mapping_ : reinterpret_cast<void*>((address + kHugePage - 1) / kHugePage * kHugePage);
-    if (spare > 0) madvise(data_, static_cast<size_t>(bytes_), MADV_HUGEPAGE);
   }
-  ~Memory() { munmap(mapping_, static_cast<size_t>(mapped_)); }
+  ~Memory() { munmap(data_, static_cast<size_t>(bytes_)); }
   Memory(const Memory&) = delete;
   Memory& operator=(const Memory&) = delete;
   void* data() const { return data_; }
   int64_t bytes() const { return bytes_; }
 
+  /// Fetches all pages of memory that is about to be written whole: in one call they cost half of what they cost one by one.
+  void populate() const {
+    if (bytes_ < kWorthwhile) return;
+#ifdef MADV_POPULATE_WRITE
+    madvise(data_, static_cast<size_t>(bytes_), MADV_POPULATE_WRITE);  // refused by old kernels: no harm
+#endif
+  }
+
  private:
-  static constexpr int64_t kHugePage = int64_t{2} << 20;
-  void *mapping_, *data_;
-  int64_t bytes_, mapped_ = 0;
+  static constexpr int64_t kWorthwhile = int64_t{1} << 20;
+  void* data_;
+  int64_t bytes_;
 };
 
 }  // namespace fringeflow::runtime

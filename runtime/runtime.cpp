@@ -31,6 +31,7 @@ struct Data {
   DataSpec spec;
   Memory memory;
   starpu_data_handle_t handle = nullptr;
+  bool fresh = true;  ///< no task has written it
   explicit Data(DataSpec s) : spec(std::move(s)), memory(spec.bytes) {
     starpu_vector_data_register(&handle, STARPU_MAIN_RAM, reinterpret_cast<uintptr_t>(memory.data()),
                                 static_cast<uint32_t>(1), static_cast<size_t>(memory.bytes()));
@@ -55,6 +56,7 @@ struct Instance {
   const CodeletDef* codelet = nullptr;
   std::shared_ptr<const void> arguments;
   std::vector<int64_t> buffer_bytes;
+  std::vector<const Memory*> fresh;  ///< that this task is the first to write
   Tag tag;
   int64_t id = 0;
   double submit_s = 0;
@@ -106,6 +108,8 @@ void run_body(void* descriptors[], void* argument) noexcept {
 #endif
     [[maybe_unused]] const cuda::NvtxRange range(instance.codelet->name, instance.codelet->colour);
     const BodyContext context(instance.arguments.get(), buffers, device, stream);
+    if constexpr (device == Device::cpu)
+      for (const Memory* memory : instance.fresh) memory->populate();
     try {
       (device == Device::cpu ? instance.codelet->cpu : instance.codelet->cuda)(context);
     } catch (...) {
@@ -364,8 +368,9 @@ int64_t Runtime::submit(Task task) {
         static_cast<starpu_data_access_mode*>(std::malloc(count * sizeof(starpu_data_access_mode)));
   }
   for (size_t i = 0; i < count; ++i) {
-    const auto& data = *impl.data.at(static_cast<size_t>(task.data[i].first));
+    auto& data = *impl.data.at(static_cast<size_t>(task.data[i].first));
     const auto access = task.data[i].second;
+    if (access == Access::write && std::exchange(data.fresh, false)) instance->fresh.push_back(&data.memory);
     const auto mode = access == Access::read ? STARPU_R : access == Access::write ? STARPU_W : STARPU_RW;
     (starpu->dyn_handles != nullptr ? starpu->dyn_handles : starpu->handles)[i] = data.handle;
     (starpu->dyn_modes != nullptr ? starpu->dyn_modes : starpu->modes)[i] = mode;

@@ -109,9 +109,9 @@ void Degrid(benchmark::State& state) {
                                      static_cast<int64_t>(i) % plan->tiles.strips),
                 uint8_t{1});
   std::vector<Vis> predicted(data.vis.size());
-  for (auto _ : state)
-    degrid_cpu<T, Vis>(*plan, 0, plan->tiles.slabs, tiles.stores, data.geometry(0, data.rows), owned.index,
-                       View<Vis, 2>(predicted.data(), {data.rows, data.channels}));
+  const DegridOutput<Vis> output{data.geometry(0, data.rows), owned.index,
+                                 View<Vis, 2>(predicted.data(), {data.rows, data.channels})};
+  for (auto _ : state) degrid_cpu<T, Vis>(*plan, 0, plan->tiles.slabs, tiles.stores, std::span(&output, 1));
   report(state, *plan, owned.index);
 }
 
@@ -130,8 +130,7 @@ void Mark(benchmark::State& state) {
   const OwnedIndex owned(*plan, data, 0, 1);
   for (auto _ : state) {
     TileMarker marker(*plan);
-    for (int64_t r = 0; r < data.rows; ++r)
-      marker.mark(&data.uvw_m[static_cast<size_t>(3 * r)], data.freq_hz);
+    benchmark::DoNotOptimize(marker.mark_rows({data.uvw_m.data(), {data.rows, 3}}, data.freq_hz));
   }
   report(state, *plan, owned.index);
 }

@@ -57,8 +57,9 @@ void write_file(const std::string& path, const void* data, int64_t bytes) {
 /// The visibilities in chunks as the program keeps them, and what was asked for.
 class Pass {
  public:
-  Pass(runtime::Runtime& runtime, const std::string& folder, gridder::ImageGeometry image, double accuracy)
-      : runtime_(runtime), image_(image), uvw_(read_file<double>(folder + "/uvw.f64")) {
+  Pass(runtime::Runtime& runtime, const std::string& folder, gridder::ImageGeometry image, double accuracy,
+       int cpus)
+      : runtime_(runtime), image_(image), cpus_(cpus), uvw_(read_file<double>(folder + "/uvw.f64")) {
     options_.accuracy = accuracy;
     freq_ = std::make_shared<const std::vector<double>>(read_file<double>(folder + "/freq.f64"));
     const auto vis = read_file<std::complex<float>>(folder + "/vis.c64");
@@ -97,17 +98,15 @@ class Pass {
       extent.min_w_lambda = std::min(extent.min_w_lambda, std::abs(uvw_[i + 2]) * low);
       extent.max_w_lambda = std::max(extent.max_w_lambda, std::abs(uvw_[i + 2]) * high);
     }
-    extent.visibilities = static_cast<int64_t>(uvw_.size() / 3 * freq_->size());
+    extent.rows = static_cast<int64_t>(uvw_.size() / 3);
+    extent.visibilities = extent.rows * static_cast<int64_t>(freq_->size());
     facets_ = gridder::plan_facets(image_, extent, options_, summary);
     for (auto& facet : facets_) {
-      gridder::TileMarker marker(*facet, 1e300);
+      gridder::TileMarker marker(*facet, 1e300, cpus_);
       std::vector<int64_t> capacity;
-      for (const Chunk& chunk : chunks_) {
-        int64_t runs = 0;
-        for (int64_t row = chunk.first_row; row < chunk.first_row + chunk.layout.rows; ++row)
-          runs += marker.mark(uvw_.data() + 3 * row, *freq_);
-        capacity.push_back(runs);
-      }
+      for (const Chunk& chunk : chunks_)
+        capacity.push_back(
+            marker.mark_rows({uvw_.data() + 3 * chunk.first_row, {chunk.layout.rows, 3}}, *freq_));
       marker.finish(*facet, gridder::strips_of(*facet, extent.visibilities, options_.strips_target));
       capacity_.push_back(std::move(capacity));
     }
@@ -120,6 +119,18 @@ class Pass {
     submit(image::zero_codelet(), image::ZeroArgs{8}, {{sums, Access::write}});
     runtime_.wait_all();
     *static_cast<double*>(runtime_.host(sums).data) = 1;
+    // Stores of tiles and half-transformed rows are taken in turn by all strips, slabs and facets, as in the program.
+    std::vector<int64_t> row_bytes;
+    for (const auto& plan : facets_)
+      for (int64_t strip = 0; strip < plan->tiles.strips; ++strip) {
+        row_bytes.resize(std::max(row_bytes.size(), static_cast<size_t>(strip) + 1));
+        row_bytes[static_cast<size_t>(strip)] =
+            std::max(row_bytes[static_cast<size_t>(strip)], fft::rows_bytes(*plan, strip));
+      }
+    const auto stores = create_stores();
+    std::vector<DataId> row_ids;
+    for (const int64_t bytes : row_bytes) row_ids.push_back(runtime_.create({"rows", bytes, 0}));
+    size_t store_turn = 0;
     for (size_t f = 0; f < facets_.size(); ++f) {
       const auto& plan = facets_[f];
       const auto indices = index(f);
@@ -129,13 +140,12 @@ class Pass {
       for (const auto& y : y_strips)
         images.push_back(runtime_.create({"strip", fft::image_strip_bytes(*plan, y), 0}));
       for (int64_t strip = 0; strip < plan->tiles.strips; ++strip)
-        rows.emplace_back(runtime_.create({"rows", fft::rows_bytes(*plan, strip), 0}), Access::read);
+        rows.emplace_back(row_ids[static_cast<size_t>(strip)], Access::read);
       for (int64_t slab = 0; slab < plan->facet.slabs(); ++slab) {
-        std::vector<DataId> stores;
+        DataId previous = -1;
         for (int64_t strip = 0; strip < plan->tiles.strips; ++strip) {
-          stores.push_back(runtime_.create({"tiles", gridder::tile_store_bytes(*plan, slab, strip), 0}));
-          submit(gridder::clear_codelet(), gridder::ClearArgs{plan, slab, strip},
-                 {{stores.back(), Access::write}});
+          const DataId store = stores[store_turn++ % stores.size()];
+          submit(gridder::clear_codelet(), gridder::ClearArgs{plan, slab, strip}, {{store, Access::write}});
           constexpr size_t kBatch = 16;
           for (size_t begin = 0; begin < chunks_.size() && plan->tiles.slots_of(slab, strip) > 0;
                begin += kBatch) {
@@ -143,7 +153,7 @@ class Pass {
             args.plan = plan;
             args.slab = slab;
             args.strip = strip;
-            std::vector<std::pair<DataId, Access>> data{{stores.back(), Access::read_write}};
+            std::vector<std::pair<DataId, Access>> data{{store, Access::read_write}};
             for (size_t i = begin; i < std::min(chunks_.size(), begin + kBatch); ++i) {
               args.chunks.push_back(part(f, i));
               data.emplace_back(chunks_[i].data, Access::read);
@@ -151,14 +161,12 @@ class Pass {
             }
             submit(gridder::grid_codelet(), std::move(args), std::move(data));
           }
-        }
-        for (int64_t strip = 0; strip < plan->tiles.strips; ++strip) {
-          const auto at = static_cast<size_t>(strip);
-          std::vector<std::pair<DataId, Access>> data{{rows[at].first, Access::write},
-                                                      {stores[at], Access::read}};
-          if (strip > 0) data.emplace_back(stores[at - 1], Access::read);
+          std::vector<std::pair<DataId, Access>> data{{rows[static_cast<size_t>(strip)].first, Access::write},
+                                                      {store, Access::read}};
+          if (strip > 0) data.emplace_back(previous, Access::read);
           submit(fft::rows_to_sky_codelet(), fft::StepArgs{.plan = plan, .slab = slab, .strip = strip},
                  std::move(data));
+          previous = store;
         }
         for (size_t y = 0; y < y_strips.size(); ++y) {
           fft::StepArgs args{.plan = plan, .slab = slab, .y = y_strips[y]};
@@ -195,17 +203,32 @@ class Pass {
     std::vector<DataId> predicted;
     for (const Chunk& chunk : chunks_)
       predicted.push_back(runtime_.create({"predicted", chunk.layout.vis_bytes(), 0}));
+    // Stores of tiles and half-transformed columns are taken in turn by all strips, slabs and facets, as in the program.
+    std::vector<int64_t> column_bytes;
+    for (const auto& plan : facets_) {
+      const auto y_strips = fft::y_strips(*plan, gridder::strips_of(*plan, 1, options_.strips_target));
+      column_bytes.resize(std::max(column_bytes.size(), y_strips.size()));
+      for (size_t y = 0; y < y_strips.size(); ++y)
+        column_bytes[y] = std::max(column_bytes[y], fft::columns_bytes(*plan, y_strips[y]));
+    }
+    std::vector<DataId> column_ids;
+    for (const int64_t bytes : column_bytes) column_ids.push_back(runtime_.create({"columns", bytes, 0}));
+    const auto stores = create_stores();
+    size_t store_turn = 0;
+    const size_t workers = static_cast<size_t>(cpus_),
+                 batch = std::clamp<size_t>((chunks_.size() + 2 * workers - 1) / (2 * workers), 1, 16);
+    std::vector<bool> begun(chunks_.size());
     for (size_t f = 0; f < facets_.size(); ++f) {
       const auto& plan = facets_[f];
       const auto indices = index(f);
       const auto y_strips = fft::y_strips(*plan, gridder::strips_of(*plan, 1, options_.strips_target));
-      std::vector<DataId> sky, stores;
+      std::vector<DataId> sky;
       std::vector<std::pair<DataId, Access>> columns;
       std::vector<int64_t> begin;
       for (const auto& y : y_strips) {
         begin.push_back(y.block_begin);
         sky.push_back(runtime_.create({"strip", fft::image_strip_bytes(*plan, y), 0}));
-        columns.emplace_back(runtime_.create({"columns", fft::columns_bytes(*plan, y), 0}), Access::read);
+        columns.emplace_back(column_ids[columns.size()], Access::read);
         fft::StepArgs args{.plan = plan, .y = y};
         args.image_nx = image_.nx;
         args.image_ny = image_.ny;
@@ -218,23 +241,28 @@ class Pass {
           submit(fft::columns_to_grid_codelet(), fft::StepArgs{.plan = plan, .slab = slab, .y = y_strips[y]},
                  {{columns[y].first, Access::write}, {sky[y], Access::read}});
         for (int64_t strip = 0; strip < plan->tiles.strips; ++strip) {
-          stores.push_back(
-              runtime_.create({"model tiles", gridder::tile_store_bytes(*plan, slab, strip), 0}));
+          if (plan->tiles.slots_of(slab, strip) == 0) continue;
+          const DataId store = stores[store_turn++ % stores.size()];
           fft::StepArgs args{.plan = plan, .slab = slab, .strip = strip};
           args.y_strip_begin = begin;
-          std::vector<std::pair<DataId, Access>> data{{stores.back(), Access::write}};
+          std::vector<std::pair<DataId, Access>> data{{store, Access::write}};
           data.insert(data.end(), columns.begin(), columns.end());
           submit(fft::rows_to_grid_codelet(), std::move(args), std::move(data));
+          for (size_t first = 0; first < chunks_.size(); first += batch) {
+            gridder::DegridArgs degrid{plan, slab, slab + 1, strip, strip + 1, {}, 0, {}};
+            std::vector<std::pair<DataId, Access>> buffers;
+            for (size_t i = first; i < std::min(chunks_.size(), first + batch); ++i) {
+              degrid.chunks.push_back(part(f, i));
+              degrid.first.push_back(!begun[i]);
+              buffers.emplace_back(predicted[i], begun[i] ? Access::read_write : Access::write);
+              buffers.emplace_back(chunks_[i].data, Access::read);
+              buffers.emplace_back(indices[i], Access::read);
+              begun[i] = true;
+            }
+            buffers.emplace_back(store, Access::read);
+            submit(gridder::degrid_codelet(), std::move(degrid), std::move(buffers));
+          }
         }
-      }
-      for (size_t i = 0; i < chunks_.size(); ++i) {
-        std::vector<std::pair<DataId, Access>> data{
-            {predicted[i], f == 0 ? Access::write : Access::read_write},
-            {chunks_[i].data, Access::read},
-            {indices[i], Access::read}};
-        for (const auto store : stores) data.emplace_back(store, Access::read);
-        submit(gridder::degrid_codelet(),
-               gridder::DegridArgs{plan, 0, plan->facet.slabs(), part(f, i), 0, f == 0}, std::move(data));
       }
     }
     return predicted;
@@ -263,6 +291,16 @@ class Pass {
   gridder::GridChunk part(size_t facet, size_t chunk) const {
     return {chunks_[chunk].layout, freq_, 0, chunks_[chunk].layout.channels, 1e300, capacity_[facet][chunk]};
   }
+  std::vector<DataId> create_stores() {
+    int64_t largest = 0;
+    for (const auto& plan : facets_)
+      for (int64_t slab = 0; slab < plan->facet.slabs(); ++slab)
+        for (int64_t strip = 0; strip < plan->tiles.strips; ++strip)
+          largest = std::max(largest, gridder::tile_store_bytes(*plan, slab, strip));
+    std::vector<DataId> stores;
+    for (int i = 0; i < 2 * cpus_ + 2; ++i) stores.push_back(runtime_.create({"tiles", largest, 0}));
+    return stores;
+  }
   std::vector<DataId> index(size_t facet) {
     std::vector<DataId> ids;
     for (size_t i = 0; i < chunks_.size(); ++i) {
@@ -276,6 +314,7 @@ class Pass {
 
   runtime::Runtime& runtime_;
   gridder::ImageGeometry image_;
+  int cpus_;
   gridder::PlanOptions options_;
   std::vector<double> uvw_;
   std::shared_ptr<const std::vector<double>> freq_;
@@ -295,7 +334,7 @@ int run(const std::vector<std::string>& arguments) {
   RuntimeOptions options;
   options.cpus = std::stoi(arguments[5]);
   runtime::Runtime runtime(options);
-  Pass pass(runtime, folder, image, std::stod(arguments[4]));
+  Pass pass(runtime, folder, image, std::stod(arguments[4]), options.cpus);
   const bool grid = arguments[6] == "grid";
   DataId model = -1;
   if (!grid) {

@@ -140,72 +140,81 @@ HWY_INLINE void from_nodes(const ChannelCompression::Matrix<T>& matrix, const No
   }
 }
 
+/// Adds what one tile holds to the visibilities of its runs.
 template <class T, class Vis>
-void degrid_target(const FacetPlan& plan, int64_t slab_begin, int64_t slab_end,
-                   std::span<const TileStore<T>> stores, const ChunkGeometry& geometry,
-                   const ChunkIndex& index, View<Vis, 2> predicted) {
+void sum_runs(const FacetPlan& plan, const Tables<T>& tables, const Kernels<T>& kernels,
+              const TileOrigin& origin, const DegridOutput<Vis>& output, int32_t begin, int32_t end,
+              const T* tile, Block<T>& block) {
   constexpr int kAhead = 3;
-  const Tables<T> tables(plan);
-  const Kernels<T> kernels{place_of<T>(tables.support), sum_block_of<T>(tables.support, Supports())};
-  const TileMap& map = plan.tiles;
-  const int64_t scalars = plan.facet.tile_scalars(), channels = predicted.extent(1);
+  const ChunkGeometry& geometry = output.geometry;
+  const int64_t channels = output.predicted.extent(1);
   const auto known_freqs = static_cast<int64_t>(geometry.freq_hz.size());
-  Block<T> block;
-  std::memset(&block, 0, sizeof block);  // lanes past the last visibility are turned too
   double spare_freq[kBlock];
   Nodes<T> nodes;
   const Segments segments(plan, geometry);
+  for (int32_t i = begin; i < end; ++i) {
+    if (i + kAhead < end)
+      prefetch_run<Vis>(output.index.runs[i + kAhead], geometry, output.predicted.data(), nullptr, channels);
+    const Run run = output.index.runs[i];
+    const double* uvw = geometry.uvw_m.data() + 3 * static_cast<int64_t>(run.row);
+    const GridRay ray = grid_ray(plan.facet, uvw[0], uvw[1], uvw[2]);
+    segments(ray, run.channel, run.count, [&](int64_t first_channel, int count, int node_count) {
+      const auto* matrix = node_count > 0 ? &plan.compression->matrix<T>(count, node_count) : nullptr;
+      if (matrix) {
+        node_frequencies(*matrix, geometry.freq_hz.data() + first_channel, spare_freq);
+        kernels.place(tables, origin, ray, spare_freq, node_count, block);
+        kernels.sum(tables, tile, node_count, block);
+        std::memcpy(nodes.re, block.re, sizeof block.re);
+        std::memcpy(nodes.im, block.im, sizeof block.im);
+      }
+      for (int done = 0; done < count; done += kBlock) {
+        const int n = std::min(kBlock, count - done);
+        const int64_t channel = first_channel + done;
+        const double* freq = sixteen(geometry.freq_hz.data() + channel, n, known_freqs - channel, spare_freq);
+        if (matrix) {
+          turn(ray, freq, n, block);
+          from_nodes(*matrix, nodes, done, n, block);
+        } else {
+          kernels.place(tables, origin, ray, freq, n, block);
+          kernels.sum(tables, tile, n, block);
+        }
+        add_values(block, ray.conjugated, n,
+                   output.predicted.data() + static_cast<int64_t>(run.row) * channels + channel);
+      }
+    });
+  }
+}
+
+template <class T, class Vis>
+void degrid_target(const FacetPlan& plan, int64_t slab_begin, int64_t slab_end,
+                   std::span<const TileStore<T>> stores, std::span<const DegridOutput<Vis>> outputs) {
+  const Tables<T> tables(plan);
+  const Kernels<T> kernels{place_of<T>(tables.support), sum_block_of<T>(tables.support, Supports())};
+  const TileMap& map = plan.tiles;
+  const int64_t scalars = plan.facet.tile_scalars();
+  Block<T> block;
+  std::memset(&block, 0, sizeof block);  // lanes past the last visibility are turned too
   for (int64_t slab = slab_begin; slab < slab_end; ++slab)
     for (int64_t strip = 0; strip < map.strips; ++strip) {
       const TileStore<T>& store = stores[static_cast<size_t>((slab - slab_begin) * map.strips + strip)];
+      if (!store.touched) continue;
       const int32_t first = map.slot_begin[static_cast<size_t>(slab * map.strips + strip)];
+      // A tile after another for all chunks: it stays in the cache.
       for (int64_t local = 0; local < map.slots_of(slab, strip); ++local) {
+        if (!store.touched[local]) continue;
         const auto slot = static_cast<size_t>(first + local);
-        const int32_t begin = index.start[slot], end = index.start[slot + 1];
-        if (begin == end || !store.touched[local]) continue;
         const TileOrigin origin = tile_origin(plan.facet, slab, map.slot_tile[slot]);
-        const T* tile = store.tiles + local * scalars;
-        for (int32_t i = begin; i < end; ++i) {
-          if (i + kAhead < end)
-            prefetch_run<Vis>(index.runs[i + kAhead], geometry, predicted.data(), nullptr, channels);
-          const Run run = index.runs[i];
-          const double* uvw = geometry.uvw_m.data() + 3 * static_cast<int64_t>(run.row);
-          const GridRay ray = grid_ray(plan.facet, uvw[0], uvw[1], uvw[2]);
-          segments(ray, run.channel, run.count, [&](int64_t first_channel, int count, int node_count) {
-            const auto* matrix = node_count > 0 ? &plan.compression->matrix<T>(count, node_count) : nullptr;
-            if (matrix) {
-              node_frequencies(*matrix, geometry.freq_hz.data() + first_channel, spare_freq);
-              kernels.place(tables, origin, ray, spare_freq, node_count, block);
-              kernels.sum(tables, tile, node_count, block);
-              std::memcpy(nodes.re, block.re, sizeof block.re);
-              std::memcpy(nodes.im, block.im, sizeof block.im);
-            }
-            for (int done = 0; done < count; done += kBlock) {
-              const int n = std::min(kBlock, count - done);
-              const int64_t channel = first_channel + done;
-              const double* freq =
-                  sixteen(geometry.freq_hz.data() + channel, n, known_freqs - channel, spare_freq);
-              if (matrix) {
-                turn(ray, freq, n, block);
-                from_nodes(*matrix, nodes, done, n, block);
-              } else {
-                kernels.place(tables, origin, ray, freq, n, block);
-                kernels.sum(tables, tile, n, block);
-              }
-              add_values(block, ray.conjugated, n,
-                         predicted.data() + static_cast<int64_t>(run.row) * channels + channel);
-            }
-          });
-        }
+        for (const auto& output : outputs)
+          sum_runs(plan, tables, kernels, origin, output, output.index.start[slot],
+                   output.index.start[slot + 1], store.tiles + local * scalars, block);
       }
     }
 }
 
-#define FRINGEFLOW_DEGRID_TARGET(name, T, V)                                                              \
-  void name(const FacetPlan& plan, int64_t slab_begin, int64_t slab_end,                                  \
-            std::span<const TileStore<T>> stores, const ChunkGeometry& geometry, const ChunkIndex& index, \
-            View<std::complex<V>, 2> predicted) {                                                         \
-    degrid_target<T, std::complex<V>>(plan, slab_begin, slab_end, stores, geometry, index, predicted);    \
+#define FRINGEFLOW_DEGRID_TARGET(name, T, V)                                                                \
+  void name(const FacetPlan& plan, int64_t slab_begin, int64_t slab_end,                                    \
+            std::span<const TileStore<T>> stores, std::span<const DegridOutput<std::complex<V>>> outputs) { \
+    degrid_target<T, std::complex<V>>(plan, slab_begin, slab_end, stores, outputs);                         \
   }
 FRINGEFLOW_DEGRID_TARGET(degrid_ff, float, float)
 FRINGEFLOW_DEGRID_TARGET(degrid_fd, float, double)
@@ -220,13 +229,13 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace fringeflow::gridder {
 
-#define FRINGEFLOW_DEGRID(name, T, V)                                                           \
-  HWY_EXPORT(name);                                                                             \
-  template <>                                                                                   \
-  void degrid_cpu(const FacetPlan& plan, int64_t slab_begin, int64_t slab_end,                  \
-                  std::span<const TileStore<T>> stores, const ChunkGeometry& geometry,          \
-                  const ChunkIndex& index, View<std::complex<V>, 2> predicted) {                \
-    HWY_DYNAMIC_DISPATCH(name)(plan, slab_begin, slab_end, stores, geometry, index, predicted); \
+#define FRINGEFLOW_DEGRID(name, T, V)                                          \
+  HWY_EXPORT(name);                                                            \
+  template <>                                                                  \
+  void degrid_cpu(const FacetPlan& plan, int64_t slab_begin, int64_t slab_end, \
+                  std::span<const TileStore<T>> stores,                        \
+                  std::span<const DegridOutput<std::complex<V>>> outputs) {    \
+    HWY_DYNAMIC_DISPATCH(name)(plan, slab_begin, slab_end, stores, outputs);   \
   }
 FRINGEFLOW_DEGRID(degrid_ff, float, float)
 FRINGEFLOW_DEGRID(degrid_fd, float, double)

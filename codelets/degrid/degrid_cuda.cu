@@ -138,8 +138,8 @@ void degrid_cuda(cuda::Stream stream, const std::shared_ptr<const FacetPlan>& pl
   for (int64_t slab = slab_begin; slab < slab_end; ++slab)
     for (int64_t strip = 0; strip < map.strips; ++strip) {
       const int64_t slots = map.slots_of(slab, strip);
-      if (slots == 0) continue;
       const TileStore<T>& store = stores[static_cast<size_t>((slab - slab_begin) * map.strips + strip)];
+      if (slots == 0 || store.touched == nullptr) continue;
       const int32_t first = map.slot_begin[static_cast<size_t>(slab * map.strips + strip)];
       const DegridJob<T> job{
           tables, slab, first, on, store.touched, store.tiles, reinterpret_cast<float2*>(predicted)};

@@ -16,7 +16,7 @@
 namespace fringeflow::gridder {
 
 /// degrid_cpu in device memory, queued on the stream.
-/// @param stores [slab - slab_begin][strip], pointers into the device's memory
+/// @param stores [slab - slab_begin][strip], pointers into the device's memory; null: the strip is left out
 /// @param chunk its vis and weight are not used
 /// @param predicted [row][channel]; added to
 template <class T>

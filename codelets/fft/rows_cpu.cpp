@@ -303,7 +303,7 @@ HWY_INLINE void ScatterBlock(const Facet& facet, const BlockTiles<T>& tiles, int
               [&](Wide<T> tag, hn::Vec<Wide<T>> value, int lane, int column) HWY_ATTR {
                 for (int i = 0; i < count; ++i)
                   if (lane < parts[i].lanes)
-                    StorePast<T>(value, tag, parts[i].at + lane * tiles.lane_stride() + half + column);
+                    hn::Store(value, tag, parts[i].at + lane * tiles.lane_stride() + half + column);
               });
         }
         for (int i = 0; i < count; ++i) parts[i].at += kCell;

@@ -190,24 +190,35 @@ HWY_INLINE void multiply_planes(const Tables<T>& tables, const Block<T>& block, 
   }
 }
 
-/// Adds the runs of one chunk that lie on a tile to it.
 /// Multiplies n visibilities of the block into the nodes that stand for them.
 template <class T>
 HWY_INLINE void add_to_nodes(const T* HWY_RESTRICT to_nodes, const Block<T>& block, int n, Nodes<T>& nodes) {
   const Tag<T, kBlock> d;
   const int lanes = static_cast<int>(hn::Lanes(d));
   for (int k = 0; k < kBlock; k += lanes) {
+    // Two sums each, so that an addition need not wait for the one before it.
     auto re = hn::Load(d, nodes.re + k), im = hn::Load(d, nodes.im + k);
-    for (int j = 0; j < n; ++j) {
+    auto odd_re = hn::Zero(d), odd_im = hn::Zero(d);
+    int j = 0;
+    for (; j + 1 < n; j += 2) {
+      const auto weight = hn::LoadU(d, to_nodes + j * kBlock + k),
+                 odd_weight = hn::LoadU(d, to_nodes + (j + 1) * kBlock + k);
+      re = hn::MulAdd(weight, hn::Set(d, block.re[j]), re);
+      im = hn::MulAdd(weight, hn::Set(d, block.im[j]), im);
+      odd_re = hn::MulAdd(odd_weight, hn::Set(d, block.re[j + 1]), odd_re);
+      odd_im = hn::MulAdd(odd_weight, hn::Set(d, block.im[j + 1]), odd_im);
+    }
+    if (j < n) {
       const auto weight = hn::LoadU(d, to_nodes + j * kBlock + k);
       re = hn::MulAdd(weight, hn::Set(d, block.re[j]), re);
       im = hn::MulAdd(weight, hn::Set(d, block.im[j]), im);
     }
-    hn::Store(re, d, nodes.re + k);
-    hn::Store(im, d, nodes.im + k);
+    hn::Store(hn::Add(re, odd_re), d, nodes.re + k);
+    hn::Store(hn::Add(im, odd_im), d, nodes.im + k);
   }
 }
 
+/// Adds the runs of one chunk that lie on a tile to it.
 template <class T, class Vis>
 void add_runs(const FacetPlan& plan, const Tables<T>& tables, const Kernels<T>& kernels,
               const TileOrigin& origin, const GridInput<Vis>& input, int32_t begin, int32_t end, T* tile) {

@@ -288,7 +288,7 @@ template <class Vis>
 HWY_INLINE void prefetch_run(const Run& run, const ChunkGeometry& geometry, const Vis* vis,
                              const float* weight, int64_t channels) {
   const int64_t at = static_cast<int64_t>(run.row) * channels + run.channel;
-  const int64_t count = std::min<int64_t>(run.count, kBlock);
+  const int64_t count = std::min<int64_t>(run.count, 4 * kBlock);
   if (vis) {
     const auto* line = reinterpret_cast<const char*>(vis + at);
     const auto bytes = count * static_cast<int64_t>(sizeof(Vis));
@@ -296,7 +296,7 @@ HWY_INLINE void prefetch_run(const Run& run, const ChunkGeometry& geometry, cons
     hwy::Prefetch(line + bytes - 1);
   }
   if (weight) {
-    hwy::Prefetch(weight + at);
+    for (int64_t c = 0; c < count; c += 64 / int64_t{sizeof(float)}) hwy::Prefetch(weight + at + c);
     hwy::Prefetch(weight + at + count - 1);
   }
   hwy::Prefetch(geometry.uvw_m.data() + 3 * static_cast<int64_t>(run.row));

@@ -212,40 +212,54 @@ void set_grid(Facet& f, const KernelShape& kernel, const UvExtent& extent) {
 
 // ---------------------------------------------------------------- cost
 
-/// Core seconds to transform the planes once, from measurements on one x86 core with AVX-512; only ratios matter.
+// Core seconds, from measurements on one x86 core with AVX-512 (bench/compare, 2026-11); only ratios matter.
+
+/// To transform the planes once.
 double planes_cost(const Facet& f, bool double_precision) {
   const double nu = static_cast<double>(f.nu), nv = static_cast<double>(f.nv);
-  // Columns of the grid without tiles are not transformed; the image is whole.
+  // Columns of the grid without tiles are not transformed; the image is whole. The last slab is transformed as if it were full.
   const double share = std::min(1.0, static_cast<double>(f.tiles_u * kTile) / nu);
-  return f.planes * (double_precision ? 2.0 : 1.0) * (4.5e-11 + 1.15e-10 * share) * nu * nv *
+  return f.slabs() * kSlabPlanes * (double_precision ? 2.0 : 1.0) * (2e-11 + 5.2e-11 * share) * nu * nv *
          (std::log2(nu) + std::log2(nv));
 }
 
-/// Core seconds to grid.
-double visibilities_cost(const Facet& f, int64_t visibilities, bool double_precision) {
+struct Amount {
+  int64_t visibilities = 1, rows = 1;
+};
+
+/// To mark, index and grid.
+double visibilities_cost(const Facet& f, const Amount& amount, bool double_precision) {
   const double w2 = static_cast<double>(f.support * f.support);
   // A kernel that straddles two slabs is added to both.
   const double slabs = f.slabs() <= 1 ? 1.0 : 1 + (f.support - 1) / static_cast<double>(kSlabPlanes);
-  const double visibility = 10e-9 + slabs * (double_precision ? 8e-9 + 0.95e-9 * w2 : 6e-9 + 0.47e-9 * w2);
-  return visibility * static_cast<double>(visibilities);
+  const double row = 170e-9 + slabs * 200e-9;
+  const double visibility = slabs * (double_precision ? 20e-9 + 1.6e-9 * w2 : 10e-9 + 0.3e-9 * w2);
+  return row * static_cast<double>(amount.rows) + visibility * static_cast<double>(amount.visibilities);
 }
 
-int strips_worth(const Facet& f, int64_t visibilities, bool double_precision, int most) {
+/// At least what gridding onto one facet costs, whatever its kernel.
+double least_cost(const Amount& amount) {
+  Facet f;
+  f.support = kMinSupport;
+  return visibilities_cost(f, amount, false);
+}
+
+int strips_worth(const Facet& f, const Amount& amount, bool double_precision, int most) {
   constexpr double kTaskSeconds = 4e-3;
   const double work = std::max(planes_cost(f, double_precision) / 2 / f.slabs(),
-                               visibilities_cost(f, visibilities, double_precision) / f.slabs());
+                               visibilities_cost(f, amount, double_precision) / f.slabs());
   return static_cast<int>(std::clamp(work / kTaskSeconds, 1.0, static_cast<double>(most)));
 }
 
 /// Core seconds of a facet: gridding, transforms, pixels, and the tasks themselves.
-double facet_cost(const Candidate& c, int64_t visibilities, const PlanOptions& options,
+double facet_cost(const Candidate& c, const Amount& amount, const PlanOptions& options,
                   bool double_precision) {
   constexpr double kTask = 40e-6, kCorrection = 7e-9, kTap = 6e-11, kPixel = 1.5e-9;
   const Facet& f = c.facet;
   double cost =
-      visibilities_cost(f, visibilities, double_precision) + planes_cost(f, double_precision) +
+      visibilities_cost(f, amount, double_precision) + planes_cost(f, double_precision) +
       kCorrection * static_cast<double>(f.nx * f.ny) +
-      kTask * strips_worth(f, visibilities, double_precision, options.strips_target) * (2 + 3 * f.slabs());
+      kTask * strips_worth(f, amount, double_precision, options.strips_target) * (2 + 3 * f.slabs());
   const auto pixels = static_cast<double>(c.image_nx * c.image_ny);
   cost += kPixel * pixels;
   if (c.resampled())
@@ -327,7 +341,7 @@ std::vector<std::shared_ptr<FacetPlan>> plan_facets(const ImageGeometry& image, 
   }
   if (choices.empty()) throw UserError("no gridding kernel reaches this accuracy in this precision");
 
-  const int64_t visibilities = std::max<int64_t>(1, extent.visibilities);
+  const Amount amount{std::max<int64_t>(1, extent.visibilities), std::max<int64_t>(1, extent.rows)};
   const double resampling_error = std::max(kResamplingShare * options.accuracy, 1e-15);
   std::vector<Candidate> best;
   summary = {};
@@ -336,6 +350,7 @@ std::vector<std::shared_ptr<FacetPlan>> plan_facets(const ImageGeometry& image, 
   const int last = options.facets_per_side > 0 ? options.facets_per_side : kMaxFacetsPerSide;
   for (int per_side = first; per_side <= last; ++per_side) {
     if (per_side > 1 && options.facets_per_side == 0 && std::min(image.nx, image.ny) / per_side < 64) break;
+    if (per_side * per_side * least_cost(amount) >= summary.cost) break;
     std::vector<std::vector<Candidate>> ways(1);
     for (const Facet& f : make_facets(image, per_side)) ways[0].push_back({f, f.nx, f.ny, 1, 1, 0, 1, 1});
     // Division by n is not band-limited: such pixels are not interpolated.
@@ -356,7 +371,7 @@ std::vector<std::shared_ptr<FacetPlan>> plan_facets(const ImageGeometry& image, 
         int64_t planes = 0;
         for (Candidate& c : gridded) {
           set_grid(c.facet, kernel, extent);
-          cost += facet_cost(c, visibilities, options, double_precision);
+          cost += facet_cost(c, amount, options, double_precision);
           planes += c.facet.planes;
         }
         if (cost >= summary.cost) continue;
@@ -410,7 +425,8 @@ std::vector<std::shared_ptr<FacetPlan>> plan_facets(const ImageGeometry& image, 
 }
 
 int strips_of(const FacetPlan& plan, int64_t visibilities, int most) {
-  return strips_worth(plan.facet, visibilities, plan.double_precision, most);
+  // Without the rows: they are a small part of it.
+  return strips_worth(plan.facet, {visibilities, visibilities / 16}, plan.double_precision, most);
 }
 
 }  // namespace fringeflow::gridder

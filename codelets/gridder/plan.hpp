@@ -17,6 +17,7 @@ struct UvExtent {
   double max_u_lambda = 0, max_v_lambda = 0;  ///< of |u|, |v| among those on the grid (|u|, |v| < 1/(2 cell))
   double min_w_lambda = 0, max_w_lambda = 0;  ///< of |w| (after conjugation w >= 0)
   int64_t visibilities = 0;                   ///< rows x channels on the grid
+  int64_t rows = 0;                           ///< with at least a channel on the grid
 };
 
 struct PlanOptions {
@@ -56,17 +57,19 @@ int strips_of(const FacetPlan& plan, int64_t visibilities, int most);
 class TileMarker {
  public:
   /// @param max_uv_lambda limit of |u| and |v| at which a visibility is left out, as ChunkGeometry has it; 0: 1 / (2 cell)
-  explicit TileMarker(const FacetPlan& plan, double max_uv_lambda = 0);
-  /// One row: uvw in metres, ascending or descending frequencies (Hz) of the channels used. Marks the tiles touched by any channel.
-  /// @return the runs (see index.hpp) that this row makes.
-  int64_t mark(const double uvw_m[3], std::span<const double> freq_hz);
+  /// @param threads that mark_rows() may use
+  explicit TileMarker(const FacetPlan& plan, double max_uv_lambda = 0, int threads = 1);
+  /// Marks the tiles that any channel of any row touches.
+  /// @param uvw_m [row][3]; @param freq_hz ascending or descending, of the channels used
+  /// @return the runs (see index.hpp) that the rows make.
+  int64_t mark_rows(View<const double, 2> uvw_m, std::span<const double> freq_hz);
   /// Fills plan.tiles: slots numbered, strips balanced by marks. The last call.
   void finish(FacetPlan& plan, int strips_target) const;
 
  private:
   Facet facet_;
   double max_uv_lambda_;
-  std::vector<uint32_t> marks_;  ///< [slab][tile_u][tile_v] number of marks
+  std::vector<std::vector<uint32_t>> marks_;  ///< [thread][slab][tile_u][tile_v] visibilities
 };
 
 }  // namespace fringeflow::gridder

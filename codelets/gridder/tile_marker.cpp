@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include <algorithm>
+#include <exception>
 #include <limits>
+#include <numeric>
+#include <thread>
 #include <vector>
 
 #include "codelets/gridder/plan.hpp"
@@ -8,10 +11,11 @@
 
 namespace fringeflow::gridder {
 
-TileMarker::TileMarker(const FacetPlan& plan, double max_uv_lambda)
+TileMarker::TileMarker(const FacetPlan& plan, double max_uv_lambda, int threads)
     : facet_(plan.facet),
       max_uv_lambda_(max_uv_lambda > 0 ? max_uv_lambda : 1 / (2 * plan.facet.cell_x_rad)),
-      marks_(static_cast<size_t>(facet_.slabs() * facet_.tiles_u * facet_.tiles_v)) {}
+      marks_(static_cast<size_t>(std::max(threads, 1)),
+             std::vector<uint32_t>(static_cast<size_t>(facet_.slabs() * facet_.tiles_u * facet_.tiles_v))) {}
 
 namespace {
 
@@ -31,13 +35,45 @@ int64_t for_each_run(const Facet& facet, double max_uv_lambda, const double* uvw
   return runs;
 }
 
+uint32_t saturated_sum(uint32_t a, uint32_t b) {
+  return a + std::min(b, std::numeric_limits<uint32_t>::max() - a);
+}
+
 }  // namespace
 
-int64_t TileMarker::mark(const double uvw_m[3], std::span<const double> freq_hz) {
-  return for_each_run(facet_, max_uv_lambda_, uvw_m, freq_hz, [this](int64_t tile, int64_t count) {
-    uint32_t& mark = marks_[static_cast<size_t>(tile)];
-    mark += static_cast<uint32_t>(std::min<int64_t>(count, std::numeric_limits<uint32_t>::max() - mark));
-  });
+int64_t TileMarker::mark_rows(View<const double, 2> uvw_m, std::span<const double> freq_hz) {
+  if (freq_hz.empty()) return 0;
+  // Rows that are worth a thread.
+  constexpr int64_t kLeastRows = 2048;
+  const int64_t rows = uvw_m.extent(0);
+  const auto threads =
+      static_cast<size_t>(std::clamp<int64_t>(rows / kLeastRows, 1, static_cast<int64_t>(marks_.size())));
+  std::vector<int64_t> runs(threads);
+  std::vector<std::exception_ptr> errors(threads);
+  const auto part = [&](size_t thread) {
+    try {
+      auto& marks = marks_[thread];
+      const auto at = [&](size_t i) {
+        return rows * static_cast<int64_t>(i) / static_cast<int64_t>(threads);
+      };
+      for (int64_t row = at(thread); row < at(thread + 1); ++row)
+        runs[thread] +=
+            for_each_run(facet_, max_uv_lambda_, &uvw_m(row, 0), freq_hz, [&](int64_t tile, int64_t count) {
+              uint32_t& mark = marks[static_cast<size_t>(tile)];
+              mark = saturated_sum(mark, static_cast<uint32_t>(count));
+            });
+    } catch (...) {
+      errors[thread] = std::current_exception();
+    }
+  };
+  {
+    std::vector<std::jthread> others;
+    for (size_t thread = 1; thread < threads; ++thread) others.emplace_back(part, thread);
+    part(0);
+  }
+  for (const auto& error : errors)
+    if (error) std::rethrow_exception(error);
+  return std::accumulate(runs.begin(), runs.end(), int64_t{0});
 }
 
 void TileMarker::finish(FacetPlan& plan, int strips_target) const {
@@ -45,13 +81,16 @@ void TileMarker::finish(FacetPlan& plan, int strips_target) const {
   map = {};
   map.slabs = facet_.slabs();
   map.tiles_u = facet_.tiles_u, map.tiles_v = facet_.tiles_v;
+  std::vector<uint32_t> marks = marks_.front();
+  for (size_t thread = 1; thread < marks_.size(); ++thread)
+    for (size_t i = 0; i < marks.size(); ++i) marks[i] = saturated_sum(marks[i], marks_[thread][i]);
 
   // Strips of about equal work: visibilities, and the cells of each column that must be transformed.
   std::vector<double> work(static_cast<size_t>(map.tiles_u));
   for (int64_t slab = 0; slab < map.slabs; ++slab)
     for (int64_t tu = 0; tu < map.tiles_u; ++tu)
       for (int64_t tv = 0; tv < map.tiles_v; ++tv) {
-        const uint32_t mark = marks_[static_cast<size_t>((slab * map.tiles_u + tu) * map.tiles_v + tv)];
+        const uint32_t mark = marks[static_cast<size_t>((slab * map.tiles_u + tu) * map.tiles_v + tv)];
         work[static_cast<size_t>(tu)] += mark + (mark > 0 ? kTile * kTile : 0.0);
       }
   double total = 0;
@@ -71,7 +110,7 @@ void TileMarker::finish(FacetPlan& plan, int strips_target) const {
   map.strips = static_cast<int64_t>(map.strip_begin.size());
   map.strip_begin.push_back(static_cast<int32_t>(map.tiles_u));
 
-  map.slot.assign(marks_.size(), -1);
+  map.slot.assign(marks.size(), -1);
   for (int64_t slab = 0; slab < map.slabs; ++slab)
     for (int64_t strip = 0; strip < map.strips; ++strip) {
       map.slot_begin.push_back(static_cast<int32_t>(map.slot_tile.size()));
@@ -79,7 +118,7 @@ void TileMarker::finish(FacetPlan& plan, int strips_target) const {
            tu < map.strip_begin[static_cast<size_t>(strip) + 1]; ++tu)
         for (int64_t tv = 0; tv < map.tiles_v; ++tv) {
           const auto at = static_cast<size_t>((slab * map.tiles_u + tu) * map.tiles_v + tv);
-          if (marks_[at] == 0) continue;
+          if (marks[at] == 0) continue;
           map.slot[at] = static_cast<int32_t>(map.slot_tile.size());
           map.slot_tile.push_back(static_cast<int32_t>(tu * map.tiles_v + tv));
         }

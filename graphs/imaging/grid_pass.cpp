@@ -11,6 +11,7 @@
 #include "codelets/resample/refine.hpp"
 #include "codelets/subtract/subtract.hpp"
 #include "graphs/imaging/imaging_graph.hpp"
+#include "graphs/imaging/memory_plan.hpp"
 
 namespace fringeflow::graphs {
 namespace {
@@ -51,8 +52,16 @@ void ImagingGraph::create_grids() {
     for (const auto size : sizes) ids.push_back(create(name, size));
     return ids;
   };
-  wave_stores_.push_back(pool(plan_.sky_waves, instances, "tiles"));
-  wave_stores_.push_back(pool(plan_.model_waves, static_cast<size_t>(plan_.stokes()), "model tiles"));
+  if (plan_.memory.strip_stores > 0) {
+    wave_stores_.emplace_back();
+    const int64_t bytes = largest_store_bytes(plan_);
+    for (int64_t i = 0; i < plan_.memory.strip_stores; ++i) wave_stores_[0].push_back(create("tiles", bytes));
+  } else {
+    wave_stores_.push_back(pool(plan_.sky_waves, instances, "tiles"));
+  }
+  wave_stores_.push_back(plan_.memory.strip_stores > 0
+                             ? std::vector<DataId>{}
+                             : pool(plan_.model_waves, static_cast<size_t>(plan_.stokes()), "model tiles"));
 
   // Half-transformed planes of either direction: the two never run at once for long, so one set of buffers serves both.
   std::vector<int64_t> halfway;
@@ -86,6 +95,7 @@ void ImagingGraph::create_grids() {
 
 void ImagingGraph::grid_pass(const std::vector<Instance>& instances, bool residual) {
   degridded_.assign(plan_.chunks.size(), false);
+  if (plan_.memory.strip_stores > 0) return sky_by_strips(plan_.sky_waves.front(), instances, residual);
   if (residual) {
     // All waves of the model but the last are degridded on their own; the last one is still on the grid when the sky waves begin.
     for (size_t w = 0; w < plan_.model_waves.size(); ++w) {
@@ -112,107 +122,164 @@ void ImagingGraph::sky_wave(const Wave& wave, const std::vector<Instance>& insta
                    const auto id = wave_stores_[0][place++];
                    if (instance >= instances.size()) return;
                    stores.push_back(id);
-                   submit(runtime::make_task(
-                       gridder::clear_codelet(),
-                       gridder::ClearArgs{plan_.channels[entry.channel].facets[entry.facet], slab, strip},
-                       {{id, Access::write}},
-                       tag(-1, static_cast<int32_t>(entry.facet), static_cast<int32_t>(slab),
-                           static_cast<int32_t>(strip)),
-                       5));
+                   clear(entry, slab, strip, id);
                  });
 
   const size_t n = plan_.chunks.size();
   for (size_t begin = 0; begin < n; begin += static_cast<size_t>(plan_.batch_chunks)) {
     const size_t end = std::min(n, begin + static_cast<size_t>(plan_.batch_chunks));
     std::vector<Loaded*> loaded;
-    for (size_t i = begin; i < end; ++i) {
-      auto& one = load(i);
-      loaded.push_back(&one);
-      weigh(i, one);
-      for (const auto& entry : wave)
-        if (plan_.chunks[i].parts[entry.channel].channel_end >
-            plan_.chunks[i].parts[entry.channel].channel_begin)
-          build_index(i, one, entry.channel, entry.facet);
-      const bool kept = plan_.memory.resident || plan_.memory.predicted_resident;
-      if (residual && (first_wave || !kept)) {
-        if (!kept) degridded_[i] = false;
-        degrid(i, one, plan_.model_waves.back(), plan_.model_waves.size() == 1);
-        submit(runtime::make_task(subtract_codelet(), SubtractArgs{plan_.chunks[i].layout},
-                                  {{one.predicted, Access::read_write}, {one.chunk, Access::read}},
-                                  tag(static_cast<int32_t>(i)), 6));
-      }
-    }
+    for (size_t i = begin; i < end; ++i) loaded.push_back(&prepare(i, wave, residual, first_wave));
     size_t at = 0;
-    for_each_store(
-        plan_, wave, instances.size(),
-        [&](const WaveEntry& entry, int64_t slab, int64_t strip, size_t instance) {
-          gridder::GridArgs args;
-          args.plan = plan_.channels[entry.channel].facets[entry.facet];
-          args.slab = slab;
-          args.strip = strip;
-          args.stokes = instances[instance].stokes;
-          args.psf = instances[instance].psf;
-          args.residual = residual;
-          std::vector<std::pair<DataId, Access>> data{{stores[at++], Access::read_write}};
-          if (args.plan->tiles.slots_of(slab, strip) == 0) return;
-          for (size_t i = begin; i < end; ++i) {
-            const auto& part = plan_.chunks[i].parts[entry.channel];
-            if (part.channel_end <= part.channel_begin) continue;
-            args.chunks.push_back(
-                plan_.chunks[i].grid_chunk(entry.channel, entry.facet, plan_.max_uv_lambda));
-            data.emplace_back(loaded[i - begin]->chunk, Access::read);
-            data.emplace_back(loaded[i - begin]->index.at({entry.channel, entry.facet}), Access::read);
-            if (residual) data.emplace_back(loaded[i - begin]->predicted, Access::read);
-          }
-          if (args.chunks.empty()) return;
-          submit(runtime::make_task(gridder::grid_codelet(), std::move(args), std::move(data),
-                                    tag(static_cast<int32_t>(begin), static_cast<int32_t>(entry.facet),
-                                        static_cast<int32_t>(slab), static_cast<int32_t>(strip)),
-                                    4));
-        });
+    for_each_store(plan_, wave, instances.size(),
+                   [&](const WaveEntry& entry, int64_t slab, int64_t strip, size_t instance) {
+                     grid(entry, slab, strip, instances[instance], residual, begin, loaded, stores[at++]);
+                   });
   }
 
   size_t at = 0;
-  for (const auto& entry : wave) transform_to_sky(entry, instances, stores, at);
+  for (const auto& entry : wave) {
+    const int64_t strips = plan_.channels[entry.channel].facets[entry.facet]->tiles.strips;
+    for (int64_t slab = entry.slab_begin; slab < entry.slab_end; ++slab)
+      for (const auto& instance : instances) {
+        const auto& rows = halfway_[transform_turn_++ % halfway_.size()];
+        for (int64_t strip = 0; strip < strips; ++strip, ++at)
+          rows_to_sky(entry, slab, strip, rows, stores[at], strip > 0 ? stores[at - 1] : -1);
+        columns_to_sky(entry, slab, instance, rows);
+      }
+    finish_facet(entry, instances);
+  }
 }
 
-void ImagingGraph::transform_to_sky(const WaveEntry& entry, const std::vector<Instance>& instances,
-                                    const std::vector<DataId>& stores, size_t& at) {
+void ImagingGraph::sky_by_strips(const Wave& wave, const std::vector<Instance>& instances, bool residual) {
+  const size_t n = plan_.chunks.size(), batch = static_cast<size_t>(plan_.batch_chunks);
+  std::vector<Loaded*> loaded;
+  for (size_t i = 0; i < n; ++i) {
+    loaded.push_back(&load(i));
+    weigh(i, *loaded.back());
+    build_indices(i, *loaded.back(), wave);
+  }
+  if (residual) {
+    degrid_by_strips(wave, loaded);
+    for (size_t i = 0; i < n; ++i) subtract(i, *loaded[i]);
+  }
+  const auto& ring = wave_stores_[0];
+  for (const auto& entry : wave) {
+    const int64_t strips = plan_.channels[entry.channel].facets[entry.facet]->tiles.strips;
+    for (int64_t slab = entry.slab_begin; slab < entry.slab_end; ++slab)
+      for (const auto& instance : instances) {
+        const auto& rows = halfway_[transform_turn_++ % halfway_.size()];
+        DataId previous = -1;
+        for (int64_t strip = 0; strip < strips; ++strip) {
+          const DataId store = ring[store_turn_++ % ring.size()];
+          clear(entry, slab, strip, store);
+          for (size_t begin = 0; begin < n; begin += batch)
+            grid(entry, slab, strip, instance, residual, begin,
+                 std::span(loaded).subspan(begin, std::min(batch, n - begin)), store);
+          rows_to_sky(entry, slab, strip, rows, store, previous);
+          previous = store;
+        }
+        columns_to_sky(entry, slab, instance, rows);
+      }
+    finish_facet(entry, instances);
+  }
+}
+
+ImagingGraph::Loaded& ImagingGraph::prepare(size_t chunk, const Wave& wave, bool residual, bool first_wave) {
+  auto& loaded = load(chunk);
+  weigh(chunk, loaded);
+  build_indices(chunk, loaded, wave);
+  const bool kept = plan_.memory.resident || plan_.memory.predicted_resident;
+  if (residual && (first_wave || !kept)) {
+    if (!kept) degridded_[chunk] = false;
+    degrid(chunk, loaded, plan_.model_waves.back(), plan_.model_waves.size() == 1);
+    subtract(chunk, loaded);
+  }
+  return loaded;
+}
+
+void ImagingGraph::build_indices(size_t chunk, Loaded& loaded, const Wave& wave) {
+  const auto& parts = plan_.chunks[chunk].parts;
+  for (const auto& entry : wave)
+    if (parts[entry.channel].channel_end > parts[entry.channel].channel_begin)
+      build_index(chunk, loaded, entry.channel, entry.facet);
+}
+
+void ImagingGraph::subtract(size_t chunk, const Loaded& loaded) {
+  submit(runtime::make_task(subtract_codelet(), SubtractArgs{plan_.chunks[chunk].layout},
+                            {{loaded.predicted, Access::read_write}, {loaded.chunk, Access::read}},
+                            tag(static_cast<int32_t>(chunk)), 6));
+}
+
+void ImagingGraph::clear(const WaveEntry& entry, int64_t slab, int64_t strip, DataId store) {
+  submit(runtime::make_task(
+      gridder::clear_codelet(),
+      gridder::ClearArgs{plan_.channels[entry.channel].facets[entry.facet], slab, strip},
+      {{store, Access::write}},
+      tag(-1, static_cast<int32_t>(entry.facet), static_cast<int32_t>(slab), static_cast<int32_t>(strip)),
+      5));
+}
+
+void ImagingGraph::grid(const WaveEntry& entry, int64_t slab, int64_t strip, const Instance& instance,
+                        bool residual, size_t begin, std::span<Loaded* const> loaded, DataId store) {
+  gridder::GridArgs args;
+  args.plan = plan_.channels[entry.channel].facets[entry.facet];
+  args.slab = slab;
+  args.strip = strip;
+  args.stokes = instance.stokes;
+  args.psf = instance.psf;
+  args.residual = residual;
+  std::vector<std::pair<DataId, Access>> data{{store, Access::read_write}};
+  if (args.plan->tiles.slots_of(slab, strip) == 0) return;
+  for (size_t i = 0; i < loaded.size(); ++i) {
+    const auto& chunk = plan_.chunks[begin + i];
+    const auto& part = chunk.parts[entry.channel];
+    if (part.channel_end <= part.channel_begin) continue;
+    args.chunks.push_back(chunk.grid_chunk(entry.channel, entry.facet, plan_.max_uv_lambda));
+    data.emplace_back(loaded[i]->chunk, Access::read);
+    data.emplace_back(loaded[i]->index.at({entry.channel, entry.facet}), Access::read);
+    if (residual) data.emplace_back(loaded[i]->predicted, Access::read);
+  }
+  if (args.chunks.empty()) return;
+  submit(runtime::make_task(gridder::grid_codelet(), std::move(args), std::move(data),
+                            tag(static_cast<int32_t>(begin), static_cast<int32_t>(entry.facet),
+                                static_cast<int32_t>(slab), static_cast<int32_t>(strip)),
+                            4));
+}
+
+void ImagingGraph::rows_to_sky(const WaveEntry& entry, int64_t slab, int64_t strip,
+                               const std::vector<DataId>& rows, DataId store, DataId previous_store) {
+  fft::StepArgs args{.plan = plan_.channels[entry.channel].facets[entry.facet], .slab = slab, .strip = strip};
+  std::vector<std::pair<DataId, Access>> data{{rows[static_cast<size_t>(strip)], Access::write},
+                                              {store, Access::read}};
+  if (strip > 0) data.emplace_back(previous_store, Access::read);
+  submit(runtime::make_task(
+      fft::rows_to_sky_codelet(), std::move(args), std::move(data),
+      tag(-1, static_cast<int32_t>(entry.facet), static_cast<int32_t>(slab), static_cast<int32_t>(strip)),
+      5));
+}
+
+void ImagingGraph::columns_to_sky(const WaveEntry& entry, int64_t slab, const Instance& instance,
+                                  const std::vector<DataId>& rows) {
   const auto& plan = plan_.channels[entry.channel].facets[entry.facet];
   const auto& y_strips = plan_.channels[entry.channel].y_strips[entry.facet];
-  for (int64_t slab = entry.slab_begin; slab < entry.slab_end; ++slab)
-    for (const auto& instance : instances) {
-      const auto& rows = halfway_[transform_turn_++ % halfway_.size()];
-      std::vector<std::pair<DataId, Access>> all_rows;
-      for (int64_t strip = 0; strip < plan->tiles.strips; ++strip, ++at) {
-        fft::StepArgs args{.plan = plan, .slab = slab, .strip = strip};
-        std::vector<std::pair<DataId, Access>> data{{rows[static_cast<size_t>(strip)], Access::write},
-                                                    {stores[at], Access::read}};
-        if (strip > 0) data.emplace_back(stores[at - 1], Access::read);
-        submit(runtime::make_task(fft::rows_to_sky_codelet(), std::move(args), std::move(data),
-                                  tag(-1, static_cast<int32_t>(entry.facet), static_cast<int32_t>(slab),
-                                      static_cast<int32_t>(strip)),
-                                  5));
-        all_rows.emplace_back(rows[static_cast<size_t>(strip)], Access::read);
-      }
-      const auto& images = accumulators_[{entry.channel, entry.facet}][instance_slot(instance)];
-      for (size_t y = 0; y < y_strips.size(); ++y) {
-        fft::StepArgs args{.plan = plan, .slab = slab, .strip = static_cast<int64_t>(y), .y = y_strips[y]};
-        args.first = slab == 0;
-        std::vector<std::pair<DataId, Access>> data{
-            {images[y], slab == 0 ? Access::write : Access::read_write}};
-        data.insert(data.end(), all_rows.begin(), all_rows.end());
-        submit(runtime::make_task(
-            fft::columns_to_sky_codelet(), std::move(args), std::move(data),
-            tag(-1, static_cast<int32_t>(entry.facet), static_cast<int32_t>(slab), static_cast<int32_t>(y)),
-            6));
-      }
-    }
-  if (entry.slab_end == plan->facet.slabs()) finish_facet(entry.channel, entry.facet, instances);
+  const auto& images = accumulators_[{entry.channel, entry.facet}][instance_slot(instance)];
+  for (size_t y = 0; y < y_strips.size(); ++y) {
+    fft::StepArgs args{.plan = plan, .slab = slab, .strip = static_cast<int64_t>(y), .y = y_strips[y]};
+    args.first = slab == 0;
+    std::vector<std::pair<DataId, Access>> data{{images[y], slab == 0 ? Access::write : Access::read_write}};
+    for (int64_t strip = 0; strip < plan->tiles.strips; ++strip)
+      data.emplace_back(rows[static_cast<size_t>(strip)], Access::read);
+    submit(runtime::make_task(
+        fft::columns_to_sky_codelet(), std::move(args), std::move(data),
+        tag(-1, static_cast<int32_t>(entry.facet), static_cast<int32_t>(slab), static_cast<int32_t>(y)), 6));
+  }
 }
 
-void ImagingGraph::finish_facet(size_t channel, size_t facet, const std::vector<Instance>& instances) {
+void ImagingGraph::finish_facet(const WaveEntry& entry, const std::vector<Instance>& instances) {
+  const auto [channel, facet] = std::pair(entry.channel, entry.facet);
   const auto& plan = plan_.channels[channel].facets[facet];
+  if (entry.slab_end != plan->facet.slabs()) return;
   const auto& y_strips = plan_.channels[channel].y_strips[facet];
   for (const auto& instance : instances) {
     const auto& images = accumulators_[{channel, facet}][instance_slot(instance)];
@@ -248,60 +315,70 @@ void ImagingGraph::finish_facet(size_t channel, size_t facet, const std::vector<
 void ImagingGraph::transform_model(const Wave& wave) {
   size_t at = 0;
   for (const auto& entry : wave) {
-    const auto& plan = plan_.channels[entry.channel].facets[entry.facet];
-    const auto& y_strips = plan_.channels[entry.channel].y_strips[entry.facet];
-    std::vector<int64_t> y_strip_begin;
-    for (const auto& y : y_strips) y_strip_begin.push_back(y.block_begin);
-    y_strip_begin.push_back(y_strips.back().block_end);
-    for (int64_t stokes = 0; stokes < plan_.stokes(); ++stokes) {
-      const auto& images = accumulators_[{entry.channel, entry.facet}][static_cast<size_t>(stokes)];
-      if (entry.slab_begin != 0) continue;
-      for (size_t y = 0; y < y_strips.size(); ++y) {
-        fft::StepArgs args{.plan = plan, .strip = static_cast<int64_t>(y), .y = y_strips[y]};
-        args.divide_by_n = plan_.job.image.divide_by_n;
-        args.image_nx = plan_.geometry.nx;
-        args.image_ny = plan_.geometry.ny;
-        submit(runtime::make_task(fft::uncorrect_codelet(), std::move(args),
-                                  {{images[y], Access::write},
-                                   {images_.model[entry.channel][static_cast<size_t>(stokes)], Access::read}},
-                                  tag(-1, static_cast<int32_t>(entry.facet), -1, static_cast<int32_t>(y)),
-                                  7));
-      }
-    }
+    const int64_t strips = plan_.channels[entry.channel].facets[entry.facet]->tiles.strips;
+    uncorrect(entry);
     for (int64_t slab = entry.slab_begin; slab < entry.slab_end; ++slab)
       for (int64_t stokes = 0; stokes < plan_.stokes(); ++stokes) {
-        const auto& images = accumulators_[{entry.channel, entry.facet}][static_cast<size_t>(stokes)];
-        const auto& columns = halfway_[transform_turn_++ % halfway_.size()];
-        std::vector<std::pair<DataId, Access>> all_columns;
-        for (size_t y = 0; y < y_strips.size(); ++y) {
-          fft::StepArgs args{.plan = plan, .slab = slab, .strip = static_cast<int64_t>(y), .y = y_strips[y]};
-          submit(runtime::make_task(
-              fft::columns_to_grid_codelet(), std::move(args),
-              {{columns[y], Access::write}, {images[y], Access::read}},
-              tag(-1, static_cast<int32_t>(entry.facet), static_cast<int32_t>(slab), static_cast<int32_t>(y)),
-              6));
-          all_columns.emplace_back(columns[y], Access::read);
-        }
-        for (int64_t strip = 0; strip < plan->tiles.strips; ++strip, ++at) {
-          fft::StepArgs args{.plan = plan, .slab = slab, .strip = strip};
-          args.y_strip_begin = y_strip_begin;
-          std::vector<std::pair<DataId, Access>> data{{wave_stores_[1][at], Access::write}};
-          data.insert(data.end(), all_columns.begin(), all_columns.end());
-          submit(runtime::make_task(fft::rows_to_grid_codelet(), std::move(args), std::move(data),
-                                    tag(-1, static_cast<int32_t>(entry.facet), static_cast<int32_t>(slab),
-                                        static_cast<int32_t>(strip)),
-                                    6));
-        }
+        const auto columns = columns_to_grid(entry, slab, stokes);
+        for (int64_t strip = 0; strip < strips; ++strip)
+          rows_to_grid(entry, slab, strip, columns, wave_stores_[1][at++]);
       }
   }
 }
 
+void ImagingGraph::uncorrect(const WaveEntry& entry) {
+  if (entry.slab_begin != 0) return;
+  const auto& plan = plan_.channels[entry.channel].facets[entry.facet];
+  const auto& y_strips = plan_.channels[entry.channel].y_strips[entry.facet];
+  for (int64_t stokes = 0; stokes < plan_.stokes(); ++stokes) {
+    const auto& images = accumulators_[{entry.channel, entry.facet}][static_cast<size_t>(stokes)];
+    for (size_t y = 0; y < y_strips.size(); ++y) {
+      fft::StepArgs args{.plan = plan, .strip = static_cast<int64_t>(y), .y = y_strips[y]};
+      args.divide_by_n = plan_.job.image.divide_by_n;
+      args.image_nx = plan_.geometry.nx;
+      args.image_ny = plan_.geometry.ny;
+      submit(runtime::make_task(fft::uncorrect_codelet(), std::move(args),
+                                {{images[y], Access::write},
+                                 {images_.model[entry.channel][static_cast<size_t>(stokes)], Access::read}},
+                                tag(-1, static_cast<int32_t>(entry.facet), -1, static_cast<int32_t>(y)), 7));
+    }
+  }
+}
+
+std::span<const DataId> ImagingGraph::columns_to_grid(const WaveEntry& entry, int64_t slab, int64_t stokes) {
+  const auto& plan = plan_.channels[entry.channel].facets[entry.facet];
+  const auto& y_strips = plan_.channels[entry.channel].y_strips[entry.facet];
+  const auto& images = accumulators_[{entry.channel, entry.facet}][static_cast<size_t>(stokes)];
+  const auto& columns = halfway_[transform_turn_++ % halfway_.size()];
+  for (size_t y = 0; y < y_strips.size(); ++y) {
+    fft::StepArgs args{.plan = plan, .slab = slab, .strip = static_cast<int64_t>(y), .y = y_strips[y]};
+    submit(runtime::make_task(
+        fft::columns_to_grid_codelet(), std::move(args),
+        {{columns[y], Access::write}, {images[y], Access::read}},
+        tag(-1, static_cast<int32_t>(entry.facet), static_cast<int32_t>(slab), static_cast<int32_t>(y)), 6));
+  }
+  return std::span(columns).first(y_strips.size());
+}
+
+void ImagingGraph::rows_to_grid(const WaveEntry& entry, int64_t slab, int64_t strip,
+                                std::span<const DataId> columns, DataId store) {
+  const auto& y_strips = plan_.channels[entry.channel].y_strips[entry.facet];
+  fft::StepArgs args{.plan = plan_.channels[entry.channel].facets[entry.facet], .slab = slab, .strip = strip};
+  for (const auto& y : y_strips) args.y_strip_begin.push_back(y.block_begin);
+  args.y_strip_begin.push_back(y_strips.back().block_end);
+  std::vector<std::pair<DataId, Access>> data{{store, Access::write}};
+  for (const DataId column : columns) data.emplace_back(column, Access::read);
+  submit(runtime::make_task(
+      fft::rows_to_grid_codelet(), std::move(args), std::move(data),
+      tag(-1, static_cast<int32_t>(entry.facet), static_cast<int32_t>(slab), static_cast<int32_t>(strip)),
+      6));
+}
+
 void ImagingGraph::degrid(size_t chunk, Loaded& loaded, const Wave& wave, bool first) {
-  const auto& planned = plan_.chunks[chunk];
   size_t at = 0;
   for (const auto& entry : wave) {
     const auto& plan = plan_.channels[entry.channel].facets[entry.facet];
-    const auto& part = planned.parts[entry.channel];
+    const auto& part = plan_.chunks[chunk].parts[entry.channel];
     const auto strips = static_cast<size_t>(plan->tiles.strips);
     const auto slabs = static_cast<size_t>(entry.slab_end - entry.slab_begin);
     const auto stokes_count = static_cast<size_t>(plan_.stokes());
@@ -310,24 +387,67 @@ void ImagingGraph::degrid(size_t chunk, Loaded& loaded, const Wave& wave, bool f
     if (part.channel_end <= part.channel_begin) continue;
     build_index(chunk, loaded, entry.channel, entry.facet);
     for (size_t stokes = 0; stokes < stokes_count; ++stokes) {
-      gridder::DegridArgs args{plan,
-                               entry.slab_begin,
-                               entry.slab_end,
-                               planned.grid_chunk(entry.channel, entry.facet, plan_.max_uv_lambda),
-                               static_cast<int64_t>(stokes),
-                               first && !degridded_[chunk]};
-      std::vector<std::pair<DataId, Access>> data{
-          {loaded.predicted, args.first ? Access::write : Access::read_write},
-          {loaded.chunk, Access::read},
-          {loaded.index.at({entry.channel, entry.facet}), Access::read}};
+      std::vector<DataId> stores;
       for (size_t slab = 0; slab < slabs; ++slab)
         for (size_t strip = 0; strip < strips; ++strip)
-          data.emplace_back(wave_stores_[1][begin + (slab * stokes_count + stokes) * strips + strip],
-                            Access::read);
-      submit(runtime::make_task(gridder::degrid_codelet(), std::move(args), std::move(data),
-                                tag(static_cast<int32_t>(chunk), static_cast<int32_t>(entry.facet)), 5));
-      degridded_[chunk] = true;
+          stores.push_back(wave_stores_[1][begin + (slab * stokes_count + stokes) * strips + strip]);
+      gridder::DegridArgs args;
+      args.plan = plan;
+      args.slab_begin = entry.slab_begin;
+      args.slab_end = entry.slab_end;
+      args.strip_end = plan->tiles.strips;
+      args.stokes = static_cast<int64_t>(stokes);
+      Loaded* const one = &loaded;
+      degrid(entry, std::move(args), chunk, std::span(&one, 1), stores, first);
     }
+  }
+}
+
+void ImagingGraph::degrid(const WaveEntry& entry, gridder::DegridArgs args, size_t begin,
+                          std::span<Loaded* const> loaded, std::span<const DataId> stores, bool first) {
+  std::vector<std::pair<DataId, Access>> data;
+  for (size_t i = 0; i < loaded.size(); ++i) {
+    const auto& chunk = plan_.chunks[begin + i];
+    const auto& part = chunk.parts[entry.channel];
+    if (part.channel_end <= part.channel_begin) continue;
+    args.chunks.push_back(chunk.grid_chunk(entry.channel, entry.facet, plan_.max_uv_lambda));
+    args.first.push_back(first && !degridded_[begin + i]);
+    data.emplace_back(loaded[i]->predicted, args.first.back() ? Access::write : Access::read_write);
+    data.emplace_back(loaded[i]->chunk, Access::read);
+    data.emplace_back(loaded[i]->index.at({entry.channel, entry.facet}), Access::read);
+    degridded_[begin + i] = true;
+  }
+  if (args.chunks.empty()) return;
+  for (const DataId store : stores) data.emplace_back(store, Access::read);
+  submit(runtime::make_task(gridder::degrid_codelet(), std::move(args), std::move(data),
+                            tag(static_cast<int32_t>(begin), static_cast<int32_t>(entry.facet)), 5));
+}
+
+void ImagingGraph::degrid_by_strips(const Wave& wave, std::span<Loaded* const> loaded) {
+  // Tasks of the same chunks follow one another: as many groups of chunks as keep all workers busy.
+  const size_t n = loaded.size(), workers = static_cast<size_t>(plan_.workers());
+  const size_t batch = std::clamp<size_t>((n + 2 * workers - 1) / (2 * workers), 1, 16);
+  for (const auto& entry : wave) {
+    const auto& plan = plan_.channels[entry.channel].facets[entry.facet];
+    uncorrect(entry);
+    for (int64_t slab = entry.slab_begin; slab < entry.slab_end; ++slab)
+      for (int64_t stokes = 0; stokes < plan_.stokes(); ++stokes) {
+        const auto columns = columns_to_grid(entry, slab, stokes);
+        for (int64_t strip = 0; strip < plan->tiles.strips; ++strip) {
+          if (plan->tiles.slots_of(slab, strip) == 0) continue;
+          const DataId store = wave_stores_[0][store_turn_++ % wave_stores_[0].size()];
+          rows_to_grid(entry, slab, strip, columns, store);
+          for (size_t begin = 0; begin < n; begin += batch) {
+            gridder::DegridArgs args;
+            args.plan = plan;
+            args.slab_begin = slab, args.slab_end = slab + 1;
+            args.strip_begin = strip, args.strip_end = strip + 1;
+            args.stokes = stokes;
+            degrid(entry, std::move(args), begin, loaded.subspan(begin, std::min(batch, n - begin)),
+                   std::span(&store, 1), true);
+          }
+        }
+      }
   }
 }
 

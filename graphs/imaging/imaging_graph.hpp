@@ -11,9 +11,11 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <span>
 #include <vector>
 
 #include "codelets/deconvolve/clean.hpp"
+#include "codelets/degrid/degrid.hpp"
 #include "codelets/read/read.hpp"
 #include "graphs/imaging/imaging_plan.hpp"
 #include "io/atomic_file.hpp"
@@ -81,11 +83,34 @@ class ImagingGraph {
   void create_grids();
   void grid_pass(const std::vector<Instance>& instances, bool residual);
   void sky_wave(const Wave& wave, const std::vector<Instance>& instances, bool residual, bool first_wave);
-  void transform_to_sky(const WaveEntry& entry, const std::vector<Instance>& instances,
-                        const std::vector<DataId>& stores, size_t& at);
-  void finish_facet(size_t channel, size_t facet, const std::vector<Instance>& instances);
+  /// A pass where all chunks are in memory before the first is gridded: strip after strip is gridded and transformed, and
+  /// degridded before, in a ring of stores, so that few fresh pages are touched.
+  void sky_by_strips(const Wave& wave, const std::vector<Instance>& instances, bool residual);
+  void degrid_by_strips(const Wave& wave, std::span<Loaded* const> loaded);
+  /// All that a chunk needs before it is gridded.
+  Loaded& prepare(size_t chunk, const Wave& wave, bool residual, bool first_wave);
+  void build_indices(size_t chunk, Loaded& loaded, const Wave& wave);
+  void subtract(size_t chunk, const Loaded& loaded);
+  void clear(const WaveEntry& entry, int64_t slab, int64_t strip, DataId store);
+  /// Grids the chunks from `begin` on that are `loaded`.
+  void grid(const WaveEntry& entry, int64_t slab, int64_t strip, const Instance& instance, bool residual,
+            size_t begin, std::span<Loaded* const> loaded, DataId store);
+  void rows_to_sky(const WaveEntry& entry, int64_t slab, int64_t strip, const std::vector<DataId>& rows,
+                   DataId store, DataId previous_store);
+  void columns_to_sky(const WaveEntry& entry, int64_t slab, const Instance& instance,
+                      const std::vector<DataId>& rows);
+  /// Once the last slab of a facet is in its image strips.
+  void finish_facet(const WaveEntry& entry, const std::vector<Instance>& instances);
   void transform_model(const Wave& wave);
+  /// The model image on the facet's pixels, once per pass.
+  void uncorrect(const WaveEntry& entry);
+  std::span<const DataId> columns_to_grid(const WaveEntry& entry, int64_t slab, int64_t stokes);
+  void rows_to_grid(const WaveEntry& entry, int64_t slab, int64_t strip, std::span<const DataId> columns,
+                    DataId store);
   void degrid(size_t chunk, Loaded& loaded, const Wave& wave, bool first);
+  /// Degrids the chunks from `begin` on that are `loaded`, from stores [slab][strip] of `args`.
+  void degrid(const WaveEntry& entry, gridder::DegridArgs args, size_t begin, std::span<Loaded* const> loaded,
+              std::span<const DataId> stores, bool first);
   size_t sky_instances() const { return static_cast<size_t>(plan_.stokes()) + (plan_.job.image.psf ? 1 : 0); }
   size_t instance_slot(const Instance& instance) const {
     return instance.psf ? static_cast<size_t>(plan_.stokes()) : static_cast<size_t>(instance.stokes);
@@ -130,7 +155,7 @@ class ImagingGraph {
   int64_t loads_ = 0;
   std::vector<std::vector<DataId>> wave_stores_;  ///< pools: [0] sky, [1] model
   std::vector<std::vector<DataId>> halfway_;      ///< [depth][strip]
-  size_t transform_turn_ = 0;
+  size_t transform_turn_ = 0, store_turn_ = 0;
   std::map<std::pair<size_t, size_t>, std::vector<std::vector<DataId>>> accumulators_,
       pixels_;  ///< (channel, facet) -> [instance][y-strip]
 

@@ -74,6 +74,7 @@ void widen(OutputChannel& channel, const double* uvw_m, std::span<const double> 
   extent.max_w_lambda = std::max(extent.max_w_lambda, w * top);
   channel.longest_lambda = std::max(channel.longest_lambda, std::hypot(uvw_m[0], uvw_m[1]) * top);
   extent.visibilities += static_cast<int64_t>(freq_hz.size());
+  ++extent.rows;
 }
 
 void scan(ImagingPlan& plan, int64_t chunk_visibilities) {
@@ -112,10 +113,12 @@ void mark_tiles(ImagingPlan& plan, int strips) {
     size_t channel, facet;
     gridder::TileMarker marker;
   };
+  const int threads = std::min(plan.workers(), 8);
   std::vector<Target> targets;
   for (size_t c = 0; c < plan.channels.size(); ++c)
     for (size_t f = 0; f < plan.channels[c].facets.size(); ++f)
-      targets.push_back({c, f, gridder::TileMarker(*plan.channels[c].facets[f], plan.max_uv_lambda)});
+      targets.push_back(
+          {c, f, gridder::TileMarker(*plan.channels[c].facets[f], plan.max_uv_lambda, threads)});
   std::vector<double> uvw;
   for (auto& chunk : plan.chunks) {
     for (size_t c = 0; c < plan.channels.size(); ++c)
@@ -127,16 +130,7 @@ void mark_tiles(ImagingPlan& plan, int strips) {
       auto& part = chunk.parts[target.channel];
       const std::span<const double> freq(chunk.freq_hz->data() + part.channel_begin,
                                          static_cast<size_t>(part.channel_end - part.channel_begin));
-      if (freq.empty()) continue;
-      const double lowest = std::min(freq.front(), freq.back());
-      int64_t runs = 0;
-      for (int64_t row = 0; row < chunk.layout.rows; ++row) {
-        const double* at = &view(row, 0);
-        if (std::max(std::abs(at[0]), std::abs(at[1])) * lowest / kSpeedOfLight_m_s >= plan.max_uv_lambda)
-          continue;
-        runs += target.marker.mark(at, freq);
-      }
-      part.run_capacity[target.facet] = runs;
+      part.run_capacity[target.facet] = target.marker.mark_rows(view, freq);
     }
   }
   for (auto& target : targets) {

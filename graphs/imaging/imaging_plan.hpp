@@ -16,6 +16,7 @@
 #include "codelets/gridder/plan.hpp"
 #include "io/measurement_set.hpp"
 #include "io/options.hpp"
+#include "runtime/machine.hpp"
 
 namespace fringeflow::graphs {
 
@@ -66,6 +67,8 @@ struct MemoryPlan {
   bool predicted_resident = true;
   int64_t ring_slots = 0;  ///< chunks in memory at a time
   int64_t transform_depth = 1;
+  /// Stores of tiles that the strips of all slabs take in turn; 0: every store of a wave has its own.
+  int64_t strip_stores = 0;
 };
 
 struct ImagingPlan {
@@ -88,6 +91,7 @@ struct ImagingPlan {
   std::vector<deconvolve::Rect> sub_images;
   bool needs_density() const { return job.image.weighting != WeightingScheme::natural; }
   bool cleans() const { return job.deconvolve.iterations > 0; }
+  int workers() const { return job.runtime.cpus > 0 ? job.runtime.cpus : runtime::available_cores(); }
   int64_t stokes() const { return static_cast<int64_t>(job.image.stokes.size()); }
   /// Sums of weights: one per output channel and Stokes, [channel][stokes].
   int64_t sum_index(size_t channel, int64_t stokes_plane) const {

@@ -22,8 +22,8 @@ int64_t slab_bytes(const gridder::FacetPlan& plan, int64_t slab) {
   return bytes;
 }
 
-/// Packs slabs in order until a wave is full. A wave has at least one slab.
-std::vector<Wave> pack_waves(const ImagingPlan& plan, int64_t instances, int64_t capacity) {
+/// Packs slabs in order until a wave is full. A wave has at least one slab, and ends with a facet once it has `enough` bytes.
+std::vector<Wave> pack_waves(const ImagingPlan& plan, int64_t instances, int64_t capacity, int64_t enough) {
   std::vector<Wave> waves;
   int64_t filled = 0;
   for (size_t c = 0; c < plan.channels.size(); ++c)
@@ -31,7 +31,7 @@ std::vector<Wave> pack_waves(const ImagingPlan& plan, int64_t instances, int64_t
       const auto& facet = *plan.channels[c].facets[f];
       for (int64_t slab = 0; slab < facet.facet.slabs(); ++slab) {
         const int64_t bytes = slab_bytes(facet, slab) * instances;
-        if (waves.empty() || filled + bytes > capacity) {
+        if (waves.empty() || filled + bytes > capacity || (slab == 0 && filled >= enough)) {
           waves.emplace_back();
           filled = 0;
         }
@@ -112,6 +112,16 @@ int64_t wave_bytes(const ImagingPlan& plan, const Wave& wave) {
   return bytes;
 }
 
+int64_t largest_store_bytes(const ImagingPlan& plan) {
+  int64_t most = 0;
+  for (const auto& channel : plan.channels)
+    for (const auto& facet : channel.facets)
+      for (int64_t slab = 0; slab < facet->facet.slabs(); ++slab)
+        for (int64_t strip = 0; strip < facet->tiles.strips; ++strip)
+          most = std::max(most, gridder::tile_store_bytes(*facet, slab, strip));
+  return most;
+}
+
 int64_t index_bytes_of(const ImagingPlan& plan, const PlannedChunk& chunk) {
   int64_t bytes = 0;
   for (size_t c = 0; c < plan.channels.size(); ++c)
@@ -163,7 +173,7 @@ void plan_memory(ImagingPlan& plan) {
             sky_instances;
   memory.images = accumulators + image_bytes * (channels * (stokes * (plan.cleans() ? 3 : 1) + 1) +
                                                 (channels > 1 ? stokes * 3 + 1 : 0) + 3);
-  const int workers = plan.job.runtime.cpus > 0 ? plan.job.runtime.cpus : runtime::available_cores();
+  const int workers = plan.workers();
   memory.clean = plan.cleans() ? clean_bytes(plan, workers) : 0;
   memory.base += workers * scratch_bytes(plan);
   const int64_t transforms = transform_bytes(plan);
@@ -173,33 +183,54 @@ void plan_memory(ImagingPlan& plan) {
 
   // All on the grid at once if there is room beside the chunks, else as much as fits beside a ring.
   const int64_t all = int64_t{1} << 62;
-  const int64_t model_all = plan.cleans() ? largest_wave(plan, pack_waves(plan, stokes, all)) * stokes : 0;
+  // Facets of the model are degridded one after another in the same stores: fresh pages cost more than waiting.
+  constexpr int64_t kModelBytes = 256 * kMiB;
+  const auto model_in_one = [&](int64_t enough) {
+    return plan.cleans() ? largest_wave(plan, pack_waves(plan, stokes, all, enough)) * stokes : 0;
+  };
   const int64_t kept = all_chunks + indices + all_predicted;
   const int64_t per_slot = chunk_bytes + index_most + (plan.cleans() ? predicted_bytes : 0);
   constexpr int64_t kLeastSlots = 4;
-  auto arrange = [&](int64_t for_chunks) {
+  auto arrange = [&](int64_t for_chunks, int64_t model_enough) {
     const int64_t for_grids = room - for_chunks;
-    const int64_t for_model = plan.cleans() ? std::min(model_all, for_grids / 2) : 0;
-    plan.model_waves = plan.cleans() ? pack_waves(plan, stokes, for_model) : std::vector<Wave>{};
+    const int64_t for_model = plan.cleans() ? std::min(model_in_one(model_enough), for_grids / 2) : 0;
+    plan.model_waves =
+        plan.cleans() ? pack_waves(plan, stokes, for_model, model_enough) : std::vector<Wave>{};
     const int64_t model = largest_wave(plan, plan.model_waves) * stokes;
-    plan.sky_waves = pack_waves(plan, sky_instances, std::max<int64_t>(for_grids - model, 0));
+    plan.sky_waves = pack_waves(plan, sky_instances, std::max<int64_t>(for_grids - model, 0), all);
     memory.grids = largest_wave(plan, plan.sky_waves) * sky_instances + model;
     memory.chunks = for_chunks;
     return memory.grids <= for_grids;
   };
   const auto n = static_cast<int64_t>(plan.chunks.size());
-  memory.resident = arrange(kept);
+  // The density is known only once all chunks are here: then a strip of tiles can be finished before the next begins.
+  auto by_strips = [&] {
+    int64_t stores = 0;
+    for (const auto& channel : plan.channels)
+      for (const auto& facet : channel.facets)
+        stores += facet->facet.slabs() * facet->tiles.strips * sky_instances;
+    memory.strip_stores = std::min<int64_t>(stores, 2 * workers + 2);
+    plan.sky_waves = pack_waves(plan, sky_instances, all, all);
+    plan.model_waves.clear();
+    memory.grids = memory.strip_stores * largest_store_bytes(plan);
+    memory.chunks = kept;
+    if (memory.grids + kept <= room) return true;
+    memory.strip_stores = 0;
+    return false;
+  };
+  memory.resident = (plan.needs_density() && by_strips()) || arrange(kept, kModelBytes);
   memory.predicted_resident = true;
   memory.ring_slots = n;
   if (!memory.resident) {
     // A ring; what is left after the grids goes into more slots, so that reading can run ahead.
     memory.ring_slots = std::min(n, kLeastSlots);
     memory.predicted_resident = false;
-    bool fits = arrange(memory.ring_slots * per_slot);
+    bool fits = arrange(memory.ring_slots * per_slot, all);
     if (!fits || plan.model_waves.size() > 1) {
       // Several waves of the model need the predictions of all chunks kept.
       memory.predicted_resident = plan.cleans();
-      fits = arrange(memory.ring_slots * (per_slot - (plan.cleans() ? predicted_bytes : 0)) + all_predicted);
+      fits = arrange(memory.ring_slots * (per_slot - (plan.cleans() ? predicted_bytes : 0)) + all_predicted,
+                     all);
     }
     if (!fits)
       throw UserError(

@@ -19,4 +19,7 @@ int64_t longest_index(const ImagingPlan& plan, size_t channel, size_t facet);
 /// Bytes of the tiles of a wave for one instance (PSF or one Stokes).
 int64_t wave_bytes(const ImagingPlan& plan, const Wave& wave);
 
+/// Bytes of the largest strip of tiles of any facet and slab.
+int64_t largest_store_bytes(const ImagingPlan& plan);
+
 }  // namespace fringeflow::graphs

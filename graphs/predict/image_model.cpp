@@ -12,6 +12,7 @@
 #include "codelets/image/image.hpp"
 #include "io/constants.hpp"
 #include "io/error.hpp"
+#include "runtime/machine.hpp"
 
 namespace fringeflow::graphs {
 namespace {
@@ -45,24 +46,28 @@ ImageModel::ImageModel(runtime::TaskSink& sink, const io::FitsImage<float>& imag
                                   io::format_ra(piece.phase_centre.ra_rad),
                                   io::format_dec(piece.phase_centre.dec_rad)));
   std::vector<double> uvw;
-  const auto for_each_row = [&](auto visit) {
+  const auto for_each_piece = [&](auto visit) {
     for (size_t i = 0; i < pieces_.size(); ++i) {
       uvw.resize(static_cast<size_t>(pieces_[i].rows * 3));
       const View<double, 2> view(uvw.data(), {pieces_[i].rows, 3});
       read_uvw(i, view);
-      for (int64_t row = 0; row < pieces_[i].rows; ++row) visit(i, &view(row, 0), *pieces_[i].freq_hz);
+      visit(i, View<const double, 2>(uvw.data(), {pieces_[i].rows, 3}), *pieces_[i].freq_hz);
     }
   };
   gridder::UvExtent extent;
-  for_each_row([&](size_t, const double* at, const std::vector<double>& freq) {
+  for_each_piece([&](size_t, View<const double, 2> uvw_m, const std::vector<double>& freq) {
     const double top = *std::max_element(freq.begin(), freq.end()) / kSpeedOfLight_m_s,
                  bottom = *std::min_element(freq.begin(), freq.end()) / kSpeedOfLight_m_s;
-    extent.max_u_lambda = std::max(extent.max_u_lambda, std::abs(at[0]) * top);
-    extent.max_v_lambda = std::max(extent.max_v_lambda, std::abs(at[1]) * top);
-    extent.min_w_lambda = extent.visibilities == 0 ? std::abs(at[2]) * bottom
-                                                   : std::min(extent.min_w_lambda, std::abs(at[2]) * bottom);
-    extent.max_w_lambda = std::max(extent.max_w_lambda, std::abs(at[2]) * top);
-    extent.visibilities += static_cast<int64_t>(freq.size());
+    for (int64_t row = 0; row < uvw_m.extent(0); ++row) {
+      const double* at = &uvw_m(row, 0);
+      extent.max_u_lambda = std::max(extent.max_u_lambda, std::abs(at[0]) * top);
+      extent.max_v_lambda = std::max(extent.max_v_lambda, std::abs(at[1]) * top);
+      extent.min_w_lambda = extent.rows == 0 ? std::abs(at[2]) * bottom
+                                             : std::min(extent.min_w_lambda, std::abs(at[2]) * bottom);
+      extent.max_w_lambda = std::max(extent.max_w_lambda, std::abs(at[2]) * top);
+      extent.visibilities += static_cast<int64_t>(freq.size());
+      ++extent.rows;
+    }
   });
   gridder::PlanOptions options;
   options.accuracy = accuracy;
@@ -70,12 +75,11 @@ ImageModel::ImageModel(runtime::TaskSink& sink, const io::FitsImage<float>& imag
   facets_ = gridder::plan_facets({grid.nx, grid.ny, grid.cell_rad}, extent, options, summary);
   choices_ = summary.text;
   std::vector<gridder::TileMarker> markers;
-  for (const auto& facet : facets_) markers.emplace_back(*facet, kNoLimit);
+  for (const auto& facet : facets_)
+    markers.emplace_back(*facet, kNoLimit, std::min(runtime::available_cores(), 8));
   capacity_.assign(pieces_.size(), std::vector<int64_t>(facets_.size()));
-  for_each_row([&](size_t i, const double* at, const std::vector<double>& freq) {
-    for (size_t f = 0; f < facets_.size(); ++f) {
-      capacity_[i][f] += markers[f].mark(at, freq);
-    }
+  for_each_piece([&](size_t i, View<const double, 2> uvw_m, const std::vector<double>& freq) {
+    for (size_t f = 0; f < facets_.size(); ++f) capacity_[i][f] += markers[f].mark_rows(uvw_m, freq);
   });
   for (size_t f = 0; f < facets_.size(); ++f)
     markers[f].finish(*facets_[f],
@@ -162,7 +166,7 @@ void ImageModel::submit(runtime::TaskSink& sink, size_t piece, size_t slot, Data
         {rows.rows, rows.channels, 1}, rows.freq_hz, 0, rows.channels, kNoLimit, capacity_[piece][f]};
     sink.submit(runtime::make_task(gridder::index_codelet(), gridder::IndexArgs{plan, part, false},
                                    {{uvw, Access::read}, {index, Access::write}}, {number}));
-    gridder::DegridArgs args{plan, 0, plan->facet.slabs(), part, 0, f == 0};
+    gridder::DegridArgs args{plan, 0, plan->facet.slabs(), 0, plan->tiles.strips, {part}, 0, {f == 0}};
     std::vector<std::pair<DataId, Access>> data{
         {vis, f == 0 ? Access::write : Access::read_write}, {uvw, Access::read}, {index, Access::read}};
     for (const auto store : stores_[f]) data.emplace_back(store, Access::read);

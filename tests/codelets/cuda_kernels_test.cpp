@@ -223,9 +223,10 @@ void check_gridder(double accuracy, const gridder::ImageGeometry& image, double 
       }
     }
     std::vector<std::complex<float>> predicted(data.vis.size());
-    gridder::degrid_cpu<T, std::complex<float>>(
-        *plan, 0, map.slabs, tiles.stores, data.geometry(0, data.rows), whole.index,
-        View<std::complex<float>, 2>(predicted.data(), {data.rows, data.channels}));
+    const gridder::DegridOutput<std::complex<float>> output{
+        data.geometry(0, data.rows), whole.index,
+        View<std::complex<float>, 2>(predicted.data(), {data.rows, data.channels})};
+    gridder::degrid_cpu<T, std::complex<float>>(*plan, 0, map.slabs, tiles.stores, std::span(&output, 1));
     const OnDevice<std::complex<float>> device_predicted(static_cast<int64_t>(predicted.size()));
     gridder::degrid_cuda<T>(kStream, plan, 0, map.slabs, views, rows_all.chunk, device_predicted.data());
     const auto host = device_predicted.host();

@@ -44,8 +44,9 @@ std::vector<Vis> degrid_all(const FacetPlan& plan, const Data<Vis>& data, const 
   int64_t row = 0;
   for (const int64_t n : chunk_rows) {
     const OwnedIndex owned(plan, data, row, row + n, false);
-    degrid_cpu<T, Vis>(plan, 0, plan.tiles.slabs, tiles.stores, data.geometry(row, row + n), owned.index,
-                       View<Vis, 2>(out.data() + row * data.channels, {n, data.channels}));
+    const DegridOutput<Vis> output{data.geometry(row, row + n), owned.index,
+                                   View<Vis, 2>(out.data() + row * data.channels, {n, data.channels})};
+    degrid_cpu<T, Vis>(plan, 0, plan.tiles.slabs, tiles.stores, std::span(&output, 1));
     row += n;
   }
   return out;
@@ -57,8 +58,9 @@ TEST_P(DegridAccuracy, MatchesTheDefinition) {
   const auto [accuracy, facets] = GetParam();
   const auto data = small_data<std::complex<double>>();
   PlanSummary summary;
-  const auto plans =
-      finished_plans(data, {.accuracy = accuracy, .facets_per_side = facets, .strips_target = 4}, summary);
+  const auto plans = finished_plans(
+      data, {.accuracy = accuracy, .facets_per_side = facets, .compress = false, .strips_target = 4},
+      summary);
   for (const auto& plan : plans) {
     Tiles<double> tiles(*plan);
     const auto cells = fill_random(*plan, tiles);
@@ -159,12 +161,23 @@ TEST(Degrid, BitsDoNotDependOnChunksAndPredictionsAreAddedTo) {
   std::vector<std::complex<float>> c(a.size());
   const OwnedIndex owned(*plans[0], data, 0, data.rows, false);
   const auto strips = static_cast<size_t>(plans[0]->tiles.strips);
+  const DegridOutput<std::complex<float>> output{
+      data.geometry(0, data.rows), owned.index,
+      View<std::complex<float>, 2>(c.data(), {data.rows, data.channels})};
   for (int64_t slab = 0; slab < plans[0]->tiles.slabs; ++slab)
     degrid_cpu<float, std::complex<float>>(
         *plans[0], slab, slab + 1,
-        std::span(tiles.stores).subspan(static_cast<size_t>(slab) * strips, strips),
-        data.geometry(0, data.rows), owned.index,
-        View<std::complex<float>, 2>(c.data(), {data.rows, data.channels}));
+        std::span(tiles.stores).subspan(static_cast<size_t>(slab) * strips, strips), std::span(&output, 1));
+  EXPECT_EQ(a, c);
+
+  // Strip by strip, without the stores of the others.
+  std::fill(c.begin(), c.end(), 0);
+  for (int64_t slab = 0; slab < plans[0]->tiles.slabs; ++slab)
+    for (size_t strip = 0; strip < strips; ++strip) {
+      std::vector<TileStore<float>> one(strips);
+      one[strip] = tiles.stores[static_cast<size_t>(slab) * strips + strip];
+      degrid_cpu<float, std::complex<float>>(*plans[0], slab, slab + 1, one, std::span(&output, 1));
+    }
   EXPECT_EQ(a, c);
 }
 

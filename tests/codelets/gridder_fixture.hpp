@@ -87,7 +87,8 @@ struct Data {
   UvExtent extent() const {
     UvExtent out;
     out.min_w_lambda = 1e300;
-    for (int64_t r = 0; r < rows; ++r)
+    for (int64_t r = 0; r < rows; ++r) {
+      ++out.rows;
       for (const double f : freq_hz) {
         const double* uvw = &uvw_m[static_cast<size_t>(3 * r)];
         if (!on_grid(uvw[0], uvw[1], f, max_uv_lambda())) continue;
@@ -98,6 +99,7 @@ struct Data {
         out.max_w_lambda = std::max(out.max_w_lambda, std::abs(uvw[2] * k));
         ++out.visibilities;
       }
+    }
     return out;
   }
 
@@ -120,9 +122,8 @@ std::vector<std::shared_ptr<FacetPlan>> finished_plans(const Data<Vis>& data, co
                                                        PlanSummary& summary) {
   auto plans = plan_facets(data.image, data.extent(), options, summary);
   for (auto& plan : plans) {
-    TileMarker marker(*plan);
-    for (int64_t r = 0; r < data.rows; ++r)
-      marker.mark(&data.uvw_m[static_cast<size_t>(3 * r)], data.freq_hz);
+    TileMarker marker(*plan, 0, 3);
+    marker.mark_rows({data.uvw_m.data(), {data.rows, 3}}, data.freq_hz);
     marker.finish(*plan, options.strips_target);
   }
   return plans;
@@ -137,9 +138,8 @@ struct OwnedIndex {
   OwnedIndex(const FacetPlan& plan, const Data<Vis>& data, int64_t row_begin, int64_t row_end,
              bool weighted = true) {
     TileMarker marker(plan);
-    int64_t capacity = 0;
-    for (int64_t r = row_begin; r < row_end; ++r)
-      capacity += marker.mark(&data.uvw_m[static_cast<size_t>(3 * r)], data.freq_hz);
+    const int64_t capacity =
+        marker.mark_rows({data.uvw_m.data() + 3 * row_begin, {row_end - row_begin, 3}}, data.freq_hz);
     memory = AlignedArray<unsigned char>(index_bytes(plan, capacity));
     index = chunk_index(plan, capacity, memory.data());
     build_index(plan, data.geometry(row_begin, row_end),

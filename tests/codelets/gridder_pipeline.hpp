@@ -104,8 +104,9 @@ void add_facet_prediction(const FacetPlan& plan, const Data<Vis>& data, const st
                                tiles.stores[static_cast<size_t>(slab * map.strips + strip)], scratch.data());
   }
   const OwnedIndex owned(plan, data, 0, data.rows, false);
-  degrid_cpu<T, Vis>(plan, 0, map.slabs, tiles.stores, data.geometry(0, data.rows), owned.index,
-                     View<Vis, 2>(predicted.data(), {data.rows, data.channels}));
+  const DegridOutput<Vis> output{data.geometry(0, data.rows), owned.index,
+                                 View<Vis, 2>(predicted.data(), {data.rows, data.channels})};
+  degrid_cpu<T, Vis>(plan, 0, map.slabs, tiles.stores, std::span(&output, 1));
 }
 
 /// Sum of weight Re(V exp(-2 pi i phase)) for all pixels, [y][x].

@@ -17,6 +17,20 @@ TEST(Kernel, TabulatedErrorsAreThoseOfTheAliasIntegral) {
   }
 }
 
+TEST(Kernel, TabulatedMagnificationsAreThoseOfTheIntegral) {
+  struct Row {
+    int support;
+    double sigma, beta, e0, rms, edge, magnification;
+  };
+  constexpr Row kRows[] = {
+#include "codelets/gridder/kernel_shapes.inc"
+  };
+  for (const Row& row : kRows) {
+    const double integral = noise_magnification({row.support, row.sigma, row.beta, row.e0, 0});
+    EXPECT_NEAR(row.magnification / integral, 1, 1e-3) << row.support << " " << row.sigma;
+  }
+}
+
 TEST(Kernel, CandidatesReachEveryAccuracy) {
   for (double accuracy = 0.1; accuracy >= 1e-13; accuracy /= 10) {
     const auto candidates = kernel_candidates(accuracy, true);

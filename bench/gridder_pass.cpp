@@ -93,11 +93,14 @@ class Pass {
                  high = std::max(freq_->front(), freq_->back()) / kSpeedOfLight_m_s;
     extent.min_w_lambda = 1e300;
     for (size_t i = 0; i < uvw_.size(); i += 3) {
+      extent.sum_u_lambda += std::abs(uvw_[i]) * high;
+      extent.sum_v_lambda += std::abs(uvw_[i + 1]) * high;
       extent.max_u_lambda = std::max(extent.max_u_lambda, std::abs(uvw_[i]) * high);
       extent.max_v_lambda = std::max(extent.max_v_lambda, std::abs(uvw_[i + 1]) * high);
       extent.min_w_lambda = std::min(extent.min_w_lambda, std::abs(uvw_[i + 2]) * low);
       extent.max_w_lambda = std::max(extent.max_w_lambda, std::abs(uvw_[i + 2]) * high);
     }
+    extent.band_share = 1 - low / high;
     extent.rows = static_cast<int64_t>(uvw_.size() / 3);
     extent.visibilities = extent.rows * static_cast<int64_t>(freq_->size());
     facets_ = gridder::plan_facets(image_, extent, options_, summary);

@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <span>
+#include <vector>
 
 #include "codelets/fft/batched_fft-inl.hpp"
 #include "codelets/fft/fft.hpp"
@@ -327,27 +328,41 @@ HWY_INLINE void RowsToGrid(const FacetPlan& plan, const TransformPlan<T>& transf
   const int64_t u_end = int64_t{plan.tiles.strip_begin[size_t(strip) + 1]} * kTile + facet.support - 1;
   const ptrdiff_t plane_stride = PlaneStride<T>(facet);
   T* fft_scratch = scratch + kSlabPlanes * plane_stride;
+  // Every block of y lies far from the next: the hardware does not foresee where, and each is fetched some blocks ahead.
+  struct YBlock {
+    const T* at;
+    int64_t plane_stride;
+  };
+  std::vector<YBlock> y_blocks;
+  for (size_t s = 0; s + 1 < y_strip_begin.size(); ++s) {
+    const int64_t blocks = y_strip_begin[s + 1] - y_strip_begin[s];
+    for (int64_t block = 0; block < blocks; ++block)
+      y_blocks.push_back({columns[s] + block * cells * kRow<T>, blocks * cells * kRow<T>});
+  }
+  constexpr size_t kAhead = 3;
   for (int64_t u = u_begin; u < u_end; u += kLanes<T>) {
     // The strip's own tiles only: what lies below it is written by the previous strip.
     const BlockTiles<T> tiles(plan, slab, strip, u, store, TileStore<T>{});
     for (int64_t plane = 0; plane < planes; ++plane) {
       T* x = scratch + plane * plane_stride;
-      for (size_t s = 0; s + 1 < y_strip_begin.size(); ++s) {
-        const int64_t blocks = y_strip_begin[s + 1] - y_strip_begin[s];
-        for (int64_t block = 0; block < blocks; ++block) {
-          const T* from = columns[s] + ((plane * blocks + block) * cells + u) * kRow<T>;
-          const int64_t y_first = (y_strip_begin[s] + block) * kLanes<T>;
-          for (ptrdiff_t part = 0; part < kRow<T>; part += kLanes<T>)
-            Transpose<T>([&](Wide<T> tag, int u_lane, int lane)
-                             HWY_ATTR { return hn::Load(tag, from + u_lane * kRow<T> + part + lane); },
-                         [&](Wide<T> tag, hn::Vec<Wide<T>> value, int lane, int u_lane) HWY_ATTR {
-                           const int64_t y = y_first + lane;
-                           if (y >= facet.ny) return;
-                           const int64_t k =
-                               y < facet.ny / 2 ? y - facet.ny / 2 + facet.nv : y - facet.ny / 2;
-                           hn::Store(value, tag, x + k * kRow<T> + part + u_lane);
-                         });
+      for (size_t block = 0; block < y_blocks.size(); ++block) {
+        const T* from = y_blocks[block].at + plane * y_blocks[block].plane_stride + u * kRow<T>;
+        if (block + kAhead < y_blocks.size()) {
+          const auto& next = y_blocks[block + kAhead];
+          const T* ahead = next.at + plane * next.plane_stride + u * kRow<T>;
+          for (ptrdiff_t i = 0; i < kLanes<T> * kRow<T>; i += kLanes<T>) __builtin_prefetch(ahead + i, 0, 2);
         }
+        const int64_t y_first = static_cast<int64_t>(block) * kLanes<T>;
+        for (ptrdiff_t part = 0; part < kRow<T>; part += kLanes<T>)
+          Transpose<T>([&](Wide<T> tag, int u_lane, int lane)
+                           HWY_ATTR { return hn::Load(tag, from + u_lane * kRow<T> + part + lane); },
+                       [&](Wide<T> tag, hn::Vec<Wide<T>> value, int lane, int u_lane) HWY_ATTR {
+                         const int64_t y = y_first + lane;
+                         if (y >= facet.ny) return;
+                         const int64_t k =
+                             y < facet.ny / 2 ? y - facet.ny / 2 + facet.nv : y - facet.ny / 2;
+                         hn::Store(value, tag, x + k * kRow<T> + part + u_lane);
+                       });
       }
       for (int64_t i = (facet.ny - facet.ny / 2) * kRow<T>; i < (facet.nv - facet.ny / 2) * kRow<T>;
            i += int64_t(hn::Lanes(d)))

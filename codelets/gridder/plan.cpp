@@ -9,6 +9,7 @@
 
 #include "codelets/fft/batched_fft.hpp"
 #include "codelets/gridder/kernel.hpp"
+#include "io/constants.hpp"
 #include "io/error.hpp"
 
 namespace fringeflow::gridder {
@@ -225,23 +226,45 @@ double planes_cost(const Facet& f, bool double_precision) {
 
 struct Amount {
   int64_t visibilities = 1, rows = 1;
+  double gridded = 1;  ///< share of the visibilities that are gridded, where nodes stand for channels
 };
+
+/// Nodes per channel for the mean baseline.
+double gridded_share(const Facet& f, const UvExtent& extent, const ChannelCompression* compression) {
+  if (!compression || extent.rows < 1 || extent.sum_u_lambda + extent.sum_v_lambda <= 0) return 1;
+  const auto rows = static_cast<double>(extent.rows);
+  const double kappa = kPi * extent.band_share / 2 *
+                       (extent.sum_u_lambda / rows * f.cell_x_rad * static_cast<double>(f.nx) +
+                        extent.sum_v_lambda / rows * f.cell_y_rad * static_cast<double>(f.ny));
+  const auto channels = static_cast<int>(extent.visibilities / extent.rows);
+  const auto choice = compression->choose(channels, kappa);
+  return choice.nodes > 0 ? static_cast<double>(choice.parts * choice.nodes) / channels : 1.0;
+}
 
 /// To mark, index and grid.
 double visibilities_cost(const Facet& f, const Amount& amount, bool double_precision) {
   const double w2 = static_cast<double>(f.support * f.support);
-  // A kernel that straddles two slabs is added to both.
-  const double slabs = f.slabs() <= 1 ? 1.0 : 1 + (f.support - 1) / static_cast<double>(kSlabPlanes);
+  // A kernel that straddles slabs is added to each: the mean over the planes where it may start.
+  double slabs = 0;
+  const int starts = std::max(1, f.planes - f.support + 1);
+  for (int start = 0; start < starts; ++start)
+    slabs += (start + f.support - 1) / kSlabPlanes - start / kSlabPlanes + 1;
+  slabs /= starts;
+  // Cells that many visibilities share stay in the nearest cache.
+  const double density = static_cast<double>(amount.visibilities) /
+                         static_cast<double>(f.tiles_u * f.tiles_v * kTile * kTile * f.slabs());
+  const double cell = 0.15e-9 + 0.45e-9 / (1 + 4 * density);
   const double row = 170e-9 + slabs * 200e-9;
-  const double visibility = slabs * (double_precision ? 20e-9 + 1.6e-9 * w2 : 10e-9 + 0.3e-9 * w2);
+  const double visibility = slabs * (8e-9 + cell * w2 * amount.gridded) * (double_precision ? 2.5 : 1.0);
   return row * static_cast<double>(amount.rows) + visibility * static_cast<double>(amount.visibilities);
 }
 
 /// At least what gridding onto one facet costs, whatever its kernel.
 double least_cost(const Amount& amount) {
   Facet f;
-  f.support = kMinSupport;
-  return visibilities_cost(f, amount, false);
+  f.support = f.planes = kMinSupport;
+  f.tiles_u = f.tiles_v = 1;
+  return visibilities_cost(f, {amount.visibilities, amount.rows, 0}, false);
 }
 
 int strips_worth(const Facet& f, const Amount& amount, bool double_precision, int most) {
@@ -341,7 +364,9 @@ std::vector<std::shared_ptr<FacetPlan>> plan_facets(const ImageGeometry& image, 
   }
   if (choices.empty()) throw UserError("no gridding kernel reaches this accuracy in this precision");
 
-  const Amount amount{std::max<int64_t>(1, extent.visibilities), std::max<int64_t>(1, extent.rows)};
+  Amount amount{std::max<int64_t>(1, extent.visibilities), std::max<int64_t>(1, extent.rows)};
+  const auto compression =
+      options.compress ? ChannelCompression::with_error(kCompressionShare * options.accuracy) : nullptr;
   const double resampling_error = std::max(kResamplingShare * options.accuracy, 1e-15);
   std::vector<Candidate> best;
   summary = {};
@@ -371,6 +396,7 @@ std::vector<std::shared_ptr<FacetPlan>> plan_facets(const ImageGeometry& image, 
         int64_t planes = 0;
         for (Candidate& c : gridded) {
           set_grid(c.facet, kernel, extent);
+          amount.gridded = gridded_share(c.facet, extent, compression.get());
           cost += facet_cost(c, amount, options, double_precision);
           planes += c.facet.planes;
         }
@@ -411,8 +437,7 @@ std::vector<std::shared_ptr<FacetPlan>> plan_facets(const ImageGeometry& image, 
       plan->resampling = std::make_shared<const resample::Resampling>(resample::Resampling{
           axis(c.image_ny, c.ratio_y, c.oversampling), axis(c.image_nx, c.ratio_x, c.oversampling)});
     plan->screen = screen_correction(f);
-    if (options.compress)
-      plan->compression = ChannelCompression::with_error(kCompressionShare * options.accuracy);
+    plan->compression = compression;
     plan->facet = f;
     plan->double_precision = summary.double_precision;
     plan->degree = degree;

@@ -18,6 +18,9 @@ struct UvExtent {
   double min_w_lambda = 0, max_w_lambda = 0;  ///< of |w| (after conjugation w >= 0)
   int64_t visibilities = 0;                   ///< rows x channels on the grid
   int64_t rows = 0;                           ///< with at least a channel on the grid
+  // For the cost of compressed channels; 0: not known.
+  double sum_u_lambda = 0, sum_v_lambda = 0;  ///< of |u|, |v| over rows, at the highest frequency
+  double band_share = 0;                      ///< (highest - lowest frequency) / highest of a row
 };
 
 struct PlanOptions {

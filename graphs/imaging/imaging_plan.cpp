@@ -75,6 +75,9 @@ void widen(OutputChannel& channel, const double* uvw_m, std::span<const double> 
   channel.longest_lambda = std::max(channel.longest_lambda, std::hypot(uvw_m[0], uvw_m[1]) * top);
   extent.visibilities += static_cast<int64_t>(freq_hz.size());
   ++extent.rows;
+  extent.sum_u_lambda += std::abs(uvw_m[0]) * top;
+  extent.sum_v_lambda += std::abs(uvw_m[1]) * top;
+  extent.band_share = std::max(extent.band_share, (highest - lowest) / highest);
 }
 
 void scan(ImagingPlan& plan, int64_t chunk_visibilities) {

@@ -58,6 +58,7 @@ ImageModel::ImageModel(runtime::TaskSink& sink, const io::FitsImage<float>& imag
   for_each_piece([&](size_t, View<const double, 2> uvw_m, const std::vector<double>& freq) {
     const double top = *std::max_element(freq.begin(), freq.end()) / kSpeedOfLight_m_s,
                  bottom = *std::min_element(freq.begin(), freq.end()) / kSpeedOfLight_m_s;
+    extent.band_share = std::max(extent.band_share, 1 - bottom / top);
     for (int64_t row = 0; row < uvw_m.extent(0); ++row) {
       const double* at = &uvw_m(row, 0);
       extent.max_u_lambda = std::max(extent.max_u_lambda, std::abs(at[0]) * top);
@@ -66,6 +67,8 @@ ImageModel::ImageModel(runtime::TaskSink& sink, const io::FitsImage<float>& imag
                                              : std::min(extent.min_w_lambda, std::abs(at[2]) * bottom);
       extent.max_w_lambda = std::max(extent.max_w_lambda, std::abs(at[2]) * top);
       extent.visibilities += static_cast<int64_t>(freq.size());
+      extent.sum_u_lambda += std::abs(at[0]) * top;
+      extent.sum_v_lambda += std::abs(at[1]) * top;
       ++extent.rows;
     }
   });

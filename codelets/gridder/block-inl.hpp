@@ -193,6 +193,25 @@ HWY_NOINLINE void place(const Tables<T>& tables, const TileOrigin& origin, const
     cos_sin_turns(dt, hn::Load(dt, block.turns + c), cosine, sine);
     hn::Store(cosine, dt, block.cosine + c);
     hn::Store(sine, dt, block.sine + c);
+  }
+#if HWY_TARGET != HWY_SCALAR  // which has no halves
+  if constexpr (hn::MaxLanes(dt) == kBlock) {
+    // Taps in u and in v of few visibilities share a register.
+    const hn::Half<decltype(dt)> half;
+    if (n <= static_cast<int>(hn::Lanes(half))) {
+      const VT s = hn::ConcatLowerLower(dt, hn::Load(dt, block.sv), hn::Load(dt, block.su));
+      for (int t = 0; t < W; ++t) {
+        const T* HWY_RESTRICT k = tables.taps[t];
+        VT p = hn::Set(dt, k[tables.degree]);
+        for (int i = tables.degree - 1; i >= 0; --i) p = hn::MulAdd(p, s, hn::Set(dt, k[i]));
+        hn::Store(hn::LowerHalf(half, p), half, block.ku[t]);
+        hn::Store(hn::UpperHalf(half, p), half, block.kv[t]);
+      }
+      return;
+    }
+  }
+#endif
+  for (int c = 0; c < n; c += lanes) {
     const VT su = hn::Load(dt, block.su + c), sv = hn::Load(dt, block.sv + c);
     for (int t = 0; t < W; ++t) {
       const T* HWY_RESTRICT k = tables.taps[t];

@@ -53,14 +53,22 @@ HWY_INLINE void FoldColumns(const FacetPlan& plan, std::span<const T* const> row
   const ptrdiff_t step = ptrdiff_t(hn::Lanes(d));
   const int64_t blocks = y_blocks<T>(plan);
   const int64_t box = facet.tiles_u * gridder::kTile + facet.support - 1;
+  // The hardware does not look past a page or a strip: rows are fetched this far ahead.
+  constexpr int64_t kAhead = 24;
+  const auto start_of = [&](int64_t strip) {
+    return rows[size_t(strip)] + (plane * blocks + block) * strip_cells<T>(plan, strip) * kRow<T>;
+  };
   int64_t cell = 0;
   int64_t at = Modulo(facet.u_begin, facet.nu);
   for (int64_t strip = 0; strip < int64_t(rows.size()); ++strip) {
     const int64_t cells = strip_cells<T>(plan, strip);
-    const T* from = rows[size_t(strip)] + (plane * blocks + block) * cells * kRow<T>;
+    const T* from = start_of(strip);
+    const T* next = strip + 1 < int64_t(rows.size()) ? start_of(strip + 1) - cells * kRow<T> : from;
     const T* filled = rows[size_t(strip)] + slab_rows_flags_offset<T>(plan, strip);
     for (int64_t u = 0; u < cells && cell < box; ++u, ++cell) {
       T* to = x + at * kRow<T>;
+      const T* ahead = (u + kAhead < cells ? from : next) + (u + kAhead) * kRow<T>;
+      for (ptrdiff_t i = 0; i < kRow<T>; i += kLanes<T>) __builtin_prefetch(ahead + i, 0, 2);
       const bool empty = filled[u / kLanes<T>] == T(0);
       if (cell < facet.nu) {
         if (empty) {

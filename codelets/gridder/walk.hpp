@@ -58,6 +58,10 @@ class RowWalker {
     const GridRay ray = grid_ray(facet_, uvw_m[0], uvw_m[1], uvw_m[2]);
     const double au = ray.gu_per_hz / kTile, av = ray.gv_per_hz / kTile;
     const double* freq = freq_hz.data();
+    // Frequencies are nearly uniform: a straight line says nearly where a tile is left.
+    const double df =
+        end - begin > 1 ? (freq[end - 1] - freq[begin]) / static_cast<double>(end - 1 - begin) : 0;
+    const double per_u = au * df != 0 ? 1 / (au * df) : 0, per_v = av * df != 0 ? 1 / (av * df) : 0;
     while (begin < end) {
       const double yu = au * freq[begin] + u_offset_, yv = av * freq[begin] + v_offset_;
       // A kernel starts at ceil(g - support/2): tile k holds y in (k, k + 1].
@@ -73,10 +77,8 @@ class RowWalker {
         lo = end - 1;
       } else {
         hi = end - 1;
-        // Frequencies are nearly uniform: start next to where a straight line would leave the tile.
-        const double df = (freq[end - 1] - freq[begin]) / static_cast<double>(end - 1 - begin);
-        const double left_u = leave(yu - static_cast<double>(tu), au * df),
-                     left_v = leave(yv - static_cast<double>(tv), av * df);
+        const double left_u = leave(yu - static_cast<double>(tu), per_u),
+                     left_v = leave(yv - static_cast<double>(tv), per_v);
         const double guess = std::min({left_u, left_v, static_cast<double>(end - 1 - begin)});
         const int64_t g = begin + ceil_to_int(guess);
         for (const int64_t c : {g - 1, g}) {
@@ -104,10 +106,10 @@ class RowWalker {
                    " of its facet: the extent given to the planner was too small");
   }
 
-  // Steps until y in (0, 1] leaves when it moves by `step` each time.
-  static double leave(double y, double step) {
-    if (step > 0) return (1 - y) / step;
-    if (step < 0) return -y / step;
+  // Steps until y in (0, 1] leaves when it takes `steps` to move by 1; 0: it does not move.
+  static double leave(double y, double steps) {
+    if (steps > 0) return (1 - y) * steps;
+    if (steps < 0) return -y * steps;
     return 1e18;
   }
 

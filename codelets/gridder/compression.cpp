@@ -57,15 +57,15 @@ std::vector<Real> interpolation(const std::vector<Real>& nodes, const std::vecto
   return out;
 }
 
-/// Worst error over x and kappa.
-Real worst_error(const std::vector<Real>& nodes, Real reach) {
+/// True if the error over x and kappa is nowhere above `most`.
+bool error_within(const std::vector<Real>& nodes, Real reach, Real most) {
   std::vector<Real> x;
   constexpr int kSamples = 24;  // symmetric: one half is enough
   for (int i = 0; i <= kSamples; ++i) x.push_back(static_cast<Real>(i) / kSamples);
   const std::vector<Real> weights = interpolation(nodes, x, reach);
-  Real worst = 0;
   std::vector<Real> re_of(nodes.size()), im_of(nodes.size());
-  for (const Real share : {0.0L, 0.3L, 0.5L, 0.7L, 0.8L, 0.9L, 0.95L, 1.0L}) {
+  // The finest waves first: they are the first to fail.
+  for (const Real share : {1.0L, 0.95L, 0.9L, 0.8L, 0.7L, 0.5L, 0.3L, 0.0L}) {
     const Real kappa = share * reach;
     for (size_t k = 0; k < nodes.size(); ++k) {
       re_of[k] = std::cos(kappa * nodes[k]);
@@ -77,21 +77,22 @@ Real worst_error(const std::vector<Real>& nodes, Real reach) {
         re += weights[i * nodes.size() + k] * re_of[k];
         im += weights[i * nodes.size() + k] * im_of[k];
       }
-      worst = std::max(worst, std::hypot(re, im));
+      if (!(re * re + im * im <= most * most)) return false;
     }
   }
-  return worst;
+  return true;
 }
 
 }  // namespace
 
 ChannelCompression::ChannelCompression(double error) {
+  Real low = 0;  // more nodes reach farther, by less than 2 each
   for (int m = 4; m <= kMaxNodes; ++m) {
     const std::vector<Real> nodes = node_positions(m);
-    Real low = 0, high = static_cast<Real>(m);
-    for (int i = 0; i < 12; ++i) {
+    Real high = m == 4 ? 4 : low + 2;
+    for (int i = 0; i < 10; ++i) {
       const Real middle = (low + high) / 2;
-      (worst_error(nodes, middle) <= static_cast<Real>(error) ? low : high) = middle;
+      (error_within(nodes, middle, static_cast<Real>(error)) ? low : high) = middle;
     }
     reach_[static_cast<size_t>(m)] = static_cast<double>(low);
   }

@@ -91,7 +91,7 @@ void TileMarker::finish(FacetPlan& plan, int strips_target) const {
     for (int64_t tu = 0; tu < map.tiles_u; ++tu)
       for (int64_t tv = 0; tv < map.tiles_v; ++tv) {
         const uint32_t mark = marks[static_cast<size_t>((slab * map.tiles_u + tu) * map.tiles_v + tv)];
-        work[static_cast<size_t>(tu)] += mark + (mark > 0 ? kTile * kTile : 0.0);
+        work[static_cast<size_t>(tu)] += mark + (mark > 0 ? 4.0 * kTile * kTile : 0.0);
       }
   double total = 0;
   for (double& w : work) total += (w += kTile);

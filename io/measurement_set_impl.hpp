@@ -254,7 +254,8 @@ struct MeasurementSet::Impl {
   void load_rows_of_scan(const std::pair<int64_t, int64_t>& range);
   /// Loads rows for read(), with the small columns that scan() has left to it. Throws RunError.
   void load_rows_of_read(const detail::RowRanges& ranges, const detail::RowNeeds& needs);
-  /// Throws RunError unless the subtables have the field and the data description of row `i` of the block.
+  /// Throw RunError unless the subtables have what row `i` of the block points to.
+  void check_antennas(size_t i, int64_t row) const;
   void check_field(size_t i, int64_t row) const;
   void check_data_description(size_t i, int64_t row) const;
   /// True if the row at `i` of the row block counts; after scan() it knows.

@@ -68,6 +68,15 @@ void MeasurementSet::Impl::check_data_description(size_t i, int64_t row) const {
                   name(), row, id, sub.data_descriptions.size()));
 }
 
+void MeasurementSet::Impl::check_antennas(size_t i, int64_t row) const {
+  const auto count = static_cast<int>(sub.antennas.size());
+  for (const auto& [name_of_column, antenna] :
+       {std::pair{"ANTENNA1", rows.antenna1[i]}, {"ANTENNA2", rows.antenna2[i]}})
+    if (count > 0 && (antenna < 0 || antenna >= count))
+      throw RunError(fmt::format("{}: column {}, row {}: antenna {}, but the subtable ANTENNA has {} rows",
+                                 name(), name_of_column, row, antenna, count));
+}
+
 void MeasurementSet::Impl::load_rows_of_scan(const std::pair<int64_t, int64_t>& range) {
   if (!deferred) return load_rows({range}, {});
   load_rows({range},
@@ -106,6 +115,7 @@ void MeasurementSet::Impl::load_rows_of_read(const detail::RowRanges& ranges, co
     if (row_counts[row]) {
       check_field(i, static_cast<int64_t>(row));
       check_data_description(i, static_cast<int64_t>(row));
+      check_antennas(i, static_cast<int64_t>(row));
       // An autocorrelation with a baseline: it has been counted, and must not be imaged.
       rows.flag_row[i] = rows.flag_row[i] || rows.antenna1[i] == rows.antenna2[i];
       row_flagged[row] = rows.flag_row[i];
@@ -214,6 +224,7 @@ std::vector<ChunkSpec> MeasurementSet::scan(
   double time_begin = std::numeric_limits<double>::infinity(), time_end = -time_begin;
   int64_t cross = 0;
   const auto note_time = [&](double t) {
+    if (!std::isfinite(t)) return;
     time_begin = std::min(time_begin, t);
     time_end = std::max(time_end, t);
   };
@@ -283,6 +294,7 @@ std::vector<ChunkSpec> MeasurementSet::scan(
           left_out[static_cast<size_t>(f)] = true;
         continue;
       }
+      if (!m.deferred) m.check_antennas(at, row);
       m.row_counts[static_cast<size_t>(row)] = true;
       m.row_flagged[static_cast<size_t>(row)] = m.rows.flag_row[at];
       Pending& p = pending[static_cast<size_t>(w)];
@@ -303,6 +315,8 @@ std::vector<ChunkSpec> MeasurementSet::scan(
                                    ? " has no rows of cross-correlations in the spectral windows selected"
                                    : " has no rows left after the selection of fields, windows and times"));
   }
+  if (time_begin > time_end)
+    throw RunError(m.name() + ": column TIME has no finite number in the rows selected");
   m.scanned = true;
   m.info.time_begin_s = time_begin;
   m.info.time_end_s = time_end;

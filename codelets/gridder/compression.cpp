@@ -86,11 +86,11 @@ bool error_within(const std::vector<Real>& nodes, Real reach, Real most) {
 }  // namespace
 
 ChannelCompression::ChannelCompression(double error) {
-  Real low = 0;  // more nodes reach farther, by less than 2 each
   for (int m = 4; m <= kMaxNodes; ++m) {
     const std::vector<Real> nodes = node_positions(m);
-    Real high = m == 4 ? 4 : low + 2;
-    for (int i = 0; i < 10; ++i) {
+    // From the middle: for waves much below the reach many nodes are ill-conditioned.
+    Real low = 0, high = static_cast<Real>(m);
+    for (int i = 0; i < 12; ++i) {
       const Real middle = (low + high) / 2;
       (error_within(nodes, middle, static_cast<Real>(error)) ? low : high) = middle;
     }

@@ -372,6 +372,13 @@ TEST_F(MeasurementSetTest, RunErrors) {
               HasSubstr("row 3"));
   EXPECT_THAT(spoilt([&] { put_cell(edit(bad), "FIELD_ID", 8, 5); }),
               AllOf(HasSubstr("FIELD_ID"), HasSubstr("row 8")));
+  EXPECT_THAT(spoilt([&] { put_cell(edit(bad), "ANTENNA2", 8, 77); }),
+              AllOf(HasSubstr("ANTENNA2"), HasSubstr("row 8"), HasSubstr("77")));
+  EXPECT_THAT(spoilt([&] {
+                auto t = edit(bad);
+                for (int row = 0; row < 75; ++row) put_cell(t, "TIME", row, std::nan(""));
+              }),
+              AllOf(HasSubstr("bad.ms"), HasSubstr("TIME")));
   EXPECT_THAT(spoilt([&] { put_cell(edit(bad), "DATA_DESC_ID", 8, 5); }),
               AllOf(HasSubstr("DATA_DESC_ID"), HasSubstr("row 8")));
   EXPECT_THAT(spoilt([&] { fs::remove_all(bad + "/FIELD"); }),

@@ -42,7 +42,10 @@ struct MeasurementSetInfo {
   bool weight_spectrum = false;  ///< else WEIGHT
   Direction phase_centre;        ///< of the selected field
   std::string field_name, telescope, observer;
-  double time_begin_s = 0, time_end_s = 0;  ///< MJD UTC seconds of selected rows; known after scan()
+  double
+      time_begin_s = 0,
+      time_end_s =
+          0;  ///< MJD UTC seconds, after scan(): of the selected rows (of a sample where nothing is selected)
   std::vector<Antenna> antennas;
   std::vector<SpectralWindow> windows;  ///< of the data descriptions that the selection allows
   int64_t rows = 0;                     ///< of the table

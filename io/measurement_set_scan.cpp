@@ -102,28 +102,26 @@ void MeasurementSet::Impl::load_rows_of_scan(const std::pair<int64_t, int64_t>& 
 }
 
 void MeasurementSet::Impl::load_rows_of_read(const detail::RowRanges& ranges, const detail::RowNeeds& needs) {
-  const auto all = [&](auto&& holds) {
-    for (const auto& [begin, end] : ranges)
-      for (int64_t row = begin; row < end; ++row)
-        if (!holds(static_cast<size_t>(row))) return false;
-    return true;
-  };
-  if (!deferred || all([&](size_t row) { return row_checked[row]; })) return load_rows(ranges, needs);
+  if (!deferred) return load_rows(ranges, needs);
+  const bool checked = std::all_of(ranges.begin(), ranges.end(), [&](const auto& range) {
+    return std::all_of(row_checked.begin() + range.first, row_checked.begin() + range.second,
+                       [](bool one) { return one; });
+  });
+  if (checked) return load_rows(ranges, needs);
   load_rows(ranges, {.time = needs.time});
   size_t i = 0;
-  all([&](size_t row) {
-    if (row_counts[row]) {
-      check_field(i, static_cast<int64_t>(row));
-      check_data_description(i, static_cast<int64_t>(row));
-      check_antennas(i, static_cast<int64_t>(row));
+  for (const auto& [begin, end] : ranges)
+    for (int64_t row = begin; row < end; ++row, ++i) {
+      const auto at = static_cast<size_t>(row);
+      row_checked[at] = true;
+      if (!row_counts[at]) continue;
+      check_field(i, row);
+      check_data_description(i, row);
+      check_antennas(i, row);
       // An autocorrelation with a baseline: it has been counted, and must not be imaged.
       rows.flag_row[i] = rows.flag_row[i] || rows.antenna1[i] == rows.antenna2[i];
-      row_flagged[row] = rows.flag_row[i];
+      row_flagged[at] = rows.flag_row[i];
     }
-    row_checked[row] = true;
-    ++i;
-    return true;
-  });
 }
 
 bool MeasurementSet::Impl::selected(int64_t i, int64_t row) const {

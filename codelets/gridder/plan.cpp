@@ -450,7 +450,7 @@ std::vector<std::shared_ptr<FacetPlan>> plan_facets(const ImageGeometry& image, 
 }
 
 int strips_of(const FacetPlan& plan, int64_t visibilities, int most) {
-  // Without the rows: they are a small part of it.
+  // The rows are not known here: as if they had sixteen channels each.
   return strips_worth(plan.facet, {visibilities, visibilities / 16}, plan.double_precision, most);
 }
 

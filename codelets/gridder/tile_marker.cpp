@@ -85,7 +85,8 @@ void TileMarker::finish(FacetPlan& plan, int strips_target) const {
   for (size_t thread = 1; thread < marks_.size(); ++thread)
     for (size_t i = 0; i < marks.size(); ++i) marks[i] = saturated_sum(marks[i], marks_[thread][i]);
 
-  // Strips of about equal work: visibilities, and the cells of each column that must be transformed.
+  // Strips of about equal work and memory: visibilities, and the tiles of each column. A tile weighs as much as four
+  // visibilities per cell, so that the ring of stores, each as long as the longest strip, is not much longer than it need be.
   std::vector<double> work(static_cast<size_t>(map.tiles_u));
   for (int64_t slab = 0; slab < map.slabs; ++slab)
     for (int64_t tu = 0; tu < map.tiles_u; ++tu)

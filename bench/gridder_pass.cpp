@@ -88,21 +88,8 @@ class Pass {
   }
 
   void plan() {
-    gridder::UvExtent extent;
-    const double low = std::min(freq_->front(), freq_->back()) / kSpeedOfLight_m_s,
-                 high = std::max(freq_->front(), freq_->back()) / kSpeedOfLight_m_s;
-    extent.min_w_lambda = 1e300;
-    for (size_t i = 0; i < uvw_.size(); i += 3) {
-      extent.sum_u_lambda += std::abs(uvw_[i]) * high;
-      extent.sum_v_lambda += std::abs(uvw_[i + 1]) * high;
-      extent.max_u_lambda = std::max(extent.max_u_lambda, std::abs(uvw_[i]) * high);
-      extent.max_v_lambda = std::max(extent.max_v_lambda, std::abs(uvw_[i + 1]) * high);
-      extent.min_w_lambda = std::min(extent.min_w_lambda, std::abs(uvw_[i + 2]) * low);
-      extent.max_w_lambda = std::max(extent.max_w_lambda, std::abs(uvw_[i + 2]) * high);
-    }
-    extent.band_share = 1 - low / high;
-    extent.rows = static_cast<int64_t>(uvw_.size() / 3);
-    extent.visibilities = extent.rows * static_cast<int64_t>(freq_->size());
+    gridder::ExtentByLength extent;
+    for (size_t i = 0; i < uvw_.size(); i += 3) extent.add_row(uvw_.data() + i, *freq_, 1e300);
     facets_ = gridder::plan_facets(image_, extent, options_, summary);
     for (auto& facet : facets_) {
       gridder::TileMarker marker(*facet, 1e300, cpus_);
@@ -110,7 +97,7 @@ class Pass {
       for (const Chunk& chunk : chunks_)
         capacity.push_back(
             marker.mark_rows({uvw_.data() + 3 * chunk.first_row, {chunk.layout.rows, 3}}, *freq_));
-      marker.finish(*facet, gridder::strips_of(*facet, extent.visibilities, options_.strips_target));
+      marker.finish(*facet, gridder::strips_of(*facet, facet->visibilities, options_.strips_target));
       capacity_.push_back(std::move(capacity));
     }
   }
@@ -180,7 +167,7 @@ class Pass {
           submit(fft::columns_to_sky_codelet(), std::move(args), std::move(data));
         }
       }
-      image::AssembleArgs assemble{image_.nx, image_.ny, {}, f == 0};
+      image::AssembleArgs assemble{image_.nx, image_.ny, {}, plan->adds_to_image};
       resample::RefineArgs refine{plan, image_.nx, image_.ny, {}};
       std::vector<std::pair<DataId, Access>> data{{dirty, f == 0 ? Access::write : Access::read_write}};
       for (size_t y = 0; y < y_strips.size(); ++y) {

@@ -26,6 +26,7 @@
 #include <vector>
 
 #include "codelets/gridder/compression.hpp"
+#include "codelets/gridder/extent.hpp"
 #include "codelets/resample/resample.hpp"
 #include "io/view.hpp"
 
@@ -71,6 +72,7 @@ struct Facet {
   int32_t support = 0;
   double w0 = 0, dw = 1;
   double beta = 0, e0 = 0.5;
+  BaselineShell shell;  ///< whose rows are gridded here
   FF_HD int slabs() const { return (planes + kSlabPlanes - 1) / kSlabPlanes; }
   FF_HD int64_t tile_edge() const {
     return kTile + support - 1;
@@ -137,6 +139,8 @@ struct FacetPlan {
   std::shared_ptr<const ChannelCompression> compression;  ///< null: every channel is gridded
   /// From the facet's pixels to the image's; null where they are the same.
   std::shared_ptr<const resample::Resampling> resampling;
+  bool adds_to_image = false;  ///< its pixels come on top of those of other baselines' facets
+  int64_t visibilities = 0;    ///< on the grid of its baselines
   int64_t image_nx() const { return resampling ? resampling->x.fine : facet.nx; }  ///< extents in the image
   int64_t image_ny() const { return resampling ? resampling->y.fine : facet.ny; }
 };

@@ -59,7 +59,7 @@ void build_index(const FacetPlan& plan, const ChunkGeometry& chunk, View<const f
   for (int64_t row = 0; row < rows; ++row) {
     const double* uvw = &chunk.uvw_m(row, 0);
     int64_t begin = chunk.channel_begin, end = chunk.channel_end;
-    RowWalker::clip_to_grid(uvw, chunk.freq_hz, chunk.max_uv_lambda, begin, end);
+    walker.clip_to_grid(uvw, chunk.freq_hz, chunk.max_uv_lambda, begin, end);
     const float* row_weight = weighted ? &weight(row, 0) : nullptr;
     const auto wanted = [&](int64_t c0, int64_t c1) {
       return !row_weight || std::any_of(row_weight + c0, row_weight + c1, [](float w) { return w != 0; });

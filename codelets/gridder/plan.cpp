@@ -6,10 +6,12 @@
 #include <cstdio>
 #include <limits>
 #include <map>
+#include <span>
+#include <utility>
 
 #include "codelets/fft/batched_fft.hpp"
+#include "codelets/gridder/cost.hpp"
 #include "codelets/gridder/kernel.hpp"
-#include "io/constants.hpp"
 #include "io/error.hpp"
 
 namespace fringeflow::gridder {
@@ -22,162 +24,12 @@ constexpr double kResamplingShare = 0.02;
 constexpr double kCompressionShare = 0.1;
 /// Samples per wave of the finest fringe, in units of two: fewer mean longer interpolation.
 constexpr double kOversamplings[] = {1.25, 1.5, 2.0};
-
-// ---------------------------------------------------------------- facets without a grid
-
-// n0 - 1 of a direction; a centre below the horizon counts as lying on it.
-double n_minus_1(double l, double m) {
-  const double rho2 = l * l + m * m;
-  return rho2 >= 1 ? -1.0 : -rho2 / (1 + std::sqrt(1 - rho2));
-}
-
-struct Range {
-  double low = std::numeric_limits<double>::infinity(), high = -std::numeric_limits<double>::infinity();
-  void add(double x) {
-    low = std::min(low, x);
-    high = std::max(high, x);
-  }
-};
-
-// Exact range of r over the pixels above the horizon. Along a row r is concave: its minimum is at an end of
-// the part above the horizon and its maximum where the slope vanishes, or at an end.
-Range remainder_range(const Facet& facet) {
-  Range range;
-  Facet f = facet;
-  f.r_centre = 0;
-  for (int64_t y = 0; y < f.ny; ++y) {
-    const double m = f.m0 + static_cast<double>(y - f.ny / 2) * f.cell_y_rad;
-    if (m * m > 1) continue;
-    const double reach = std::sqrt(1 - m * m);
-    const auto x_of = [&](double l) { return static_cast<double>(f.nx / 2) - (l - f.l0) / f.cell_x_rad; };
-    const double first = std::max(0.0, x_of(reach)),
-                 last = std::min(static_cast<double>(f.nx - 1), x_of(-reach));
-    const double best = x_of(-f.shear_u * reach / std::sqrt(1 + f.shear_u * f.shear_u));
-    for (const double x : {first, last, std::clamp(best, first, std::max(first, last))})
-      for (const double nearest : {std::floor(x), std::ceil(x)}) {
-        const auto column = static_cast<int64_t>(std::clamp(nearest, 0.0, static_cast<double>(f.nx - 1)));
-        const PixelDirection p = pixel_direction(f, column, y);
-        if (p.above_horizon) range.add(p.r);
-      }
-  }
-  if (range.low > range.high) range = {0, 0};  // wholly below the horizon
-  return range;
-}
-
-void set_remainder(Facet& facet) {
-  const Range range = remainder_range(facet);
-  facet.r_centre = 0.5 * (range.low + range.high);
-  facet.r_half = 0.5 * (range.high - range.low) * (1 + 1e-9);
-}
-
-// Slopes of the least-squares plane through n over the facet's pixels above the horizon: finite even at the
-// horizon.
-void fit_shear(Facet& facet) {
-  constexpr int kSamples = 33;
-  double s_ll = 0, s_lm = 0, s_mm = 0, s_l = 0, s_m = 0, s_1 = 0, t_l = 0, t_m = 0, t_1 = 0;
-  for (int j = 0; j < kSamples; ++j)
-    for (int i = 0; i < kSamples; ++i) {
-      const double dl =
-          (static_cast<double>(i) / (kSamples - 1) - 0.5) * static_cast<double>(facet.nx) * facet.cell_x_rad;
-      const double dm =
-          (static_cast<double>(j) / (kSamples - 1) - 0.5) * static_cast<double>(facet.ny) * facet.cell_y_rad;
-      const double l = facet.l0 + dl, m = facet.m0 + dm, n2 = 1 - l * l - m * m;
-      if (n2 < 0) continue;
-      const double n = std::sqrt(n2);
-      s_ll += dl * dl, s_lm += dl * dm, s_mm += dm * dm, s_l += dl, s_m += dm, s_1 += 1;
-      t_l += n * dl, t_m += n * dm, t_1 += n;
-    }
-  facet.shear_u = facet.shear_v = 0;
-  if (s_1 < 3) return;
-  s_ll -= s_l * s_l / s_1, s_lm -= s_l * s_m / s_1, s_mm -= s_m * s_m / s_1;
-  t_l -= s_l * t_1 / s_1, t_m -= s_m * t_1 / s_1;
-  const double determinant = s_ll * s_mm - s_lm * s_lm;
-  if (!(determinant > 1e-12 * s_ll * s_mm)) return;
-  facet.shear_u = (t_l * s_mm - t_m * s_lm) / determinant;
-  facet.shear_v = (t_m * s_ll - t_l * s_lm) / determinant;
-}
-
-/// A facet and how its pixels relate to the image's.
-struct Candidate {
-  Facet facet;
-  int64_t image_nx = 0, image_ny = 0;  ///< in the image's pixels
-  double ratio_x = 1, ratio_y = 1, oversampling = 0;
-  int taps_x = 1, taps_y = 1;
-  bool resampled() const { return ratio_x > 1 || ratio_y > 1; }
-};
-
-/// The facet on the largest pixels that sample its finest fringe; as it is where that does not pay.
-Candidate on_larger_pixels(const Facet& facet, const UvExtent& extent, double oversampling, double error) {
-  Candidate out{facet, facet.nx, facet.ny, 1, 1, oversampling, 1, 1};
-  const int taps = resample::taps_for(oversampling, error);
-  // Local wave numbers: (u + a w, v + b w) and what the slope of the remainder adds, largest at a corner.
-  double slope_x = 0, slope_y = 0;
-  const auto corners_above_horizon = [&](const Facet& f) {
-    for (const int64_t y : {int64_t{0}, f.ny})
-      for (const int64_t x : {int64_t{0}, f.nx}) {
-        const double l = f.l0 - static_cast<double>(x - f.nx / 2) * f.cell_x_rad,
-                     m = f.m0 + static_cast<double>(y - f.ny / 2) * f.cell_y_rad, n2 = 1 - l * l - m * m;
-        if (n2 < 0.01) return false;
-        slope_x = std::max(slope_x, std::abs(l / std::sqrt(n2) + f.shear_u));
-        slope_y = std::max(slope_y, std::abs(m / std::sqrt(n2) + f.shear_v));
-      }
-    return true;
-  };
-  // Twice: the margin that interpolation needs enlarges the field a little.
-  for (int round = 0; round < 2; ++round) {
-    if (!corners_above_horizon(out.facet)) return {facet, facet.nx, facet.ny, 1, 1, oversampling, 1, 1};
-    const auto ratio = [&](double wave_number, double cell_rad, int64_t pixels) {
-      const double most = static_cast<double>(pixels) / 16;
-      const double r = std::min(most, 1 / (2 * oversampling * wave_number * cell_rad));
-      return r >= 1.1 ? r : 1.0;
-    };
-    const double w = extent.max_w_lambda;
-    out.ratio_x =
-        ratio(extent.max_u_lambda + (std::abs(facet.shear_u) + slope_x) * w, facet.cell_x_rad, facet.nx);
-    out.ratio_y =
-        ratio(extent.max_v_lambda + (std::abs(facet.shear_v) + slope_y) * w, facet.cell_y_rad, facet.ny);
-    out.taps_x = out.ratio_x > 1 ? taps : 1;
-    out.taps_y = out.ratio_y > 1 ? taps : 1;
-    out.facet.cell_x_rad = facet.cell_x_rad * out.ratio_x;
-    out.facet.cell_y_rad = facet.cell_y_rad * out.ratio_y;
-    out.facet.nx = resample::coarse_pixels(facet.nx, out.ratio_x, taps);
-    out.facet.ny = resample::coarse_pixels(facet.ny, out.ratio_y, taps);
-  }
-  if (!corners_above_horizon(out.facet) || !out.resampled())
-    return {facet, facet.nx, facet.ny, 1, 1, oversampling, 1, 1};
-  set_remainder(out.facet);
-  return out;
-}
-
-std::vector<Facet> make_facets(const ImageGeometry& image, int per_side) {
-  // Equal even sizes; the last column and row of facets may be smaller.
-  const auto part = [per_side](int64_t n) { return 2 * ((n / 2 + per_side - 1) / per_side); };
-  const int64_t step_x = part(image.nx), step_y = part(image.ny);
-  std::vector<Facet> out;
-  for (int64_t y = 0; y < image.ny; y += step_y)
-    for (int64_t x = 0; x < image.nx; x += step_x) {
-      Facet f;
-      f.x_begin = x, f.y_begin = y;
-      f.nx = std::min(step_x, image.nx - x), f.ny = std::min(step_y, image.ny - y);
-      f.cell_x_rad = f.cell_y_rad = image.cell_rad;
-      f.l0 = -static_cast<double>(x + f.nx / 2 - image.nx / 2) * image.cell_rad;
-      f.m0 = static_cast<double>(y + f.ny / 2 - image.ny / 2) * image.cell_rad;
-      f.n0_minus_1 = n_minus_1(f.l0, f.m0);
-      Facet fitted = f;
-      const double n0 = 1 + f.n0_minus_1;
-      fit_shear(fitted);
-      set_remainder(fitted);
-      if (n0 > 0.05) {
-        f.shear_u = -f.l0 / n0, f.shear_v = -f.m0 / n0;
-        set_remainder(f);
-      }
-      // The tangent plane is exact for small fields, the fitted one better near the horizon.
-      out.push_back(n0 > 0.05 && f.r_half <= 1.05 * fitted.r_half ? f : fitted);
-    }
-  return out;
-}
-
-// ---------------------------------------------------------------- grid of a facet for a kernel
+/// Share of the cost that a division of the baselines must save: the model is not better than that.
+constexpr double kLeastGain = 0.05;
+constexpr int kMostDivisions = 2;
+/// Share of the accuracy that the kernel of divided short baselines may take. Its error is what the dirty image is a period
+/// away, of the typical strength; images of short baselines have few waves and vary by more than a factor.
+constexpr double kShortShare = 1.0 / 3;
 
 void set_box(double reach, int support, int64_t& begin, int64_t& tiles) {
   const double half = 0.5 * support;
@@ -211,85 +63,6 @@ void set_grid(Facet& f, const KernelShape& kernel, const UvExtent& extent) {
   set_box(reach_v * f.cell_y_rad * static_cast<double>(f.nv), f.support, f.v_begin, f.tiles_v);
 }
 
-// ---------------------------------------------------------------- cost
-
-// Core seconds, from measurements on one x86 core with AVX-512 (bench/compare, 2026-11); only ratios matter.
-
-/// To transform the planes once.
-double planes_cost(const Facet& f, bool double_precision) {
-  const double nu = static_cast<double>(f.nu), nv = static_cast<double>(f.nv);
-  // Columns of the grid without tiles are not transformed; the image is whole. The last slab is transformed as if it were full.
-  const double share = std::min(1.0, static_cast<double>(f.tiles_u * kTile) / nu);
-  return f.slabs() * kSlabPlanes * (double_precision ? 2.0 : 1.0) * (2e-11 + 5.2e-11 * share) * nu * nv *
-         (std::log2(nu) + std::log2(nv));
-}
-
-struct Amount {
-  int64_t visibilities = 1, rows = 1;
-  double gridded = 1;  ///< share of the visibilities that are gridded, where nodes stand for channels
-};
-
-/// Nodes per channel for the mean baseline.
-double gridded_share(const Facet& f, const UvExtent& extent, const ChannelCompression* compression) {
-  if (!compression || extent.rows < 1 || extent.sum_u_lambda + extent.sum_v_lambda <= 0) return 1;
-  const auto rows = static_cast<double>(extent.rows);
-  const double kappa = kPi * extent.band_share / 2 *
-                       (extent.sum_u_lambda / rows * f.cell_x_rad * static_cast<double>(f.nx) +
-                        extent.sum_v_lambda / rows * f.cell_y_rad * static_cast<double>(f.ny));
-  const auto channels = static_cast<int>(extent.visibilities / extent.rows);
-  const auto choice = compression->choose(channels, kappa);
-  return choice.nodes > 0 ? static_cast<double>(choice.parts * choice.nodes) / channels : 1.0;
-}
-
-/// To mark, index and grid.
-double visibilities_cost(const Facet& f, const Amount& amount, bool double_precision) {
-  const double w2 = static_cast<double>(f.support * f.support);
-  // A kernel that straddles slabs is added to each: the mean over the planes where it may start.
-  double slabs = 0;
-  const int starts = std::max(1, f.planes - f.support + 1);
-  for (int start = 0; start < starts; ++start)
-    slabs += (start + f.support - 1) / kSlabPlanes - start / kSlabPlanes + 1;
-  slabs /= starts;
-  // Cells that many visibilities share stay in the nearest cache.
-  const double density = static_cast<double>(amount.visibilities) /
-                         static_cast<double>(f.tiles_u * f.tiles_v * kTile * kTile * f.slabs());
-  const double cell = 0.15e-9 + 0.45e-9 / (1 + 4 * density);
-  const double row = 170e-9 + slabs * 200e-9;
-  const double visibility = slabs * (8e-9 + cell * w2 * amount.gridded) * (double_precision ? 2.5 : 1.0);
-  return row * static_cast<double>(amount.rows) + visibility * static_cast<double>(amount.visibilities);
-}
-
-/// At least what gridding onto one facet costs, whatever its kernel.
-double least_cost(const Amount& amount) {
-  Facet f;
-  f.support = f.planes = kMinSupport;
-  f.tiles_u = f.tiles_v = 1;
-  return visibilities_cost(f, {amount.visibilities, amount.rows, 0}, false);
-}
-
-int strips_worth(const Facet& f, const Amount& amount, bool double_precision, int most) {
-  constexpr double kTaskSeconds = 4e-3;
-  const double work = std::max(planes_cost(f, double_precision) / 2 / f.slabs(),
-                               visibilities_cost(f, amount, double_precision) / f.slabs());
-  return static_cast<int>(std::clamp(work / kTaskSeconds, 1.0, static_cast<double>(most)));
-}
-
-/// Core seconds of a facet: gridding, transforms, pixels, and the tasks themselves.
-double facet_cost(const Candidate& c, const Amount& amount, const PlanOptions& options,
-                  bool double_precision) {
-  constexpr double kTask = 40e-6, kCorrection = 7e-9, kTap = 6e-11, kPixel = 1.5e-9;
-  const Facet& f = c.facet;
-  double cost =
-      visibilities_cost(f, amount, double_precision) + planes_cost(f, double_precision) +
-      kCorrection * static_cast<double>(f.nx * f.ny) +
-      kTask * strips_worth(f, amount, double_precision, options.strips_target) * (2 + 3 * f.slabs());
-  const auto pixels = static_cast<double>(c.image_nx * c.image_ny);
-  cost += kPixel * pixels;
-  if (c.resampled())
-    cost += pixels * (double_precision ? 2 : 1) * (kPixel + kTap * (c.taps_x + c.taps_y / c.ratio_x));
-  return cost;
-}
-
 double fit_error(const KernelShape& shape, const std::vector<double>& taps, int degree) {
   constexpr int kSamples = 16;
   double sum = 0;
@@ -314,9 +87,150 @@ std::vector<double> corrections(const CorrectionTable& table, int64_t pixels, in
   return out;
 }
 
-std::string describe(const PlanSummary& s, const std::vector<Candidate>& facets) {
+/// The choices for the baselines of a range of shells.
+struct Choice {
+  double cost = std::numeric_limits<double>::infinity();  ///< core seconds
+  double gridding = 0, planes_s = 0;                      ///< of these
+  int per_side = 1;
+  KernelShape kernel;
+  bool double_precision = false;
+  std::vector<Candidate> facets;
+  UvExtent extent;
+  int shell_begin = 0, shell_end = ExtentByLength::kShells;
+  int64_t planes() const {
+    int64_t sum = 0;
+    for (const Candidate& c : facets) sum += c.facet.planes;
+    return sum;
+  }
+};
+
+/// Looks for the cheapest facets, pixels and kernel.
+class Search {
+ public:
+  Search(const ImageGeometry& image, const PlanOptions& options) : image_(image), options_(options) {
+    for (const bool double_precision : {false, true}) {
+      if (options.precision_bits == (double_precision ? 32 : 64)) continue;
+      if (options.support > 0) {
+        kernels_.push_back({kernel_shape(options.support, options.sigma), double_precision});
+        break;
+      }
+      for (const KernelShape& kernel : kernel_candidates(options.accuracy, double_precision))
+        kernels_.push_back({kernel, double_precision});
+    }
+    if (kernels_.empty()) throw UserError("no gridding kernel reaches this accuracy in this precision");
+    if (options.compress) compression_ = ChannelCompression::with_error(kCompressionShare * options.accuracy);
+  }
+
+  double resampling_error() const { return std::max(kResamplingShare * options_.accuracy, 1e-15); }
+  std::shared_ptr<const ChannelCompression> compression() const { return compression_; }
+
+  /// The cheapest choice for these visibilities; cost is infinite when there is none below `bound`.
+  /// @param parts  baselines of similar length each
+  /// @param share  of the accuracy that a kernel may take
+  Choice find(std::span<const UvExtent> parts, double bound = std::numeric_limits<double>::infinity(),
+              double share = 1) {
+    Choice best;
+    best.cost = bound;
+    for (const UvExtent& part : parts) best.extent.add(part);
+    const UvExtent& extent = best.extent;
+    const int first = options_.facets_per_side > 0 ? options_.facets_per_side : 1;
+    const int last = options_.facets_per_side > 0 ? options_.facets_per_side : kMaxFacetsPerSide;
+    for (int per_side = first; per_side <= last; ++per_side) {
+      if (per_side > 1 && options_.facets_per_side == 0 && std::min(image_.nx, image_.ny) / per_side < 64)
+        break;
+      if (per_side * per_side * least_cost(extent) >= best.cost) break;
+      std::vector<Amount> amounts;
+      for (const UvExtent& part : parts)
+        amounts.push_back({part, gridded_share(image_.cell_rad * static_cast<double>(image_.nx) / per_side,
+                                               image_.cell_rad * static_cast<double>(image_.ny) / per_side,
+                                               part, compression_.get())});
+      for (const auto& way : ways(per_side, extent))
+        for (const auto& [kernel, double_precision] : kernels_) {
+          if (share < 1 && kernel.error > share * options_.accuracy) continue;
+          std::vector<Candidate> gridded = way;
+          double cost = 0, gridding = 0, planes = 0;
+          for (auto c = gridded.begin(); c != gridded.end() && cost < best.cost; ++c) {
+            set_grid(c->facet, kernel, extent);
+            const double one_planes = planes_cost(c->facet, double_precision),
+                         one_gridding = visibilities_cost(c->facet, amounts, double_precision);
+            const int slabs = c->facet.slabs();
+            cost += one_planes + one_gridding + pixels_cost(*c, double_precision) +
+                    tasks_cost(c->facet, strips_worth(one_gridding / slabs, one_planes / slabs,
+                                                      options_.strips_target));
+            gridding += one_gridding;
+            planes += one_planes;
+          }
+          if (cost >= best.cost) continue;
+          best.cost = cost;
+          best.gridding = gridding;
+          best.planes_s = planes;
+          best.per_side = per_side;
+          best.kernel = kernel;
+          best.double_precision = double_precision;
+          best.facets = std::move(gridded);
+        }
+    }
+    if (best.facets.empty()) best.cost = std::numeric_limits<double>::infinity();
+    return best;
+  }
+
+  /// The cheapest division of a choice's shells in two, short baselines first; empty where none saves enough.
+  std::vector<Choice> divide(const Choice& whole, const ExtentByLength& extent) {
+    std::vector<Choice> best;
+    double cost = (1 - kLeastGain) * whole.cost;
+    int previous = -1;
+    for (int cut = whole.shell_begin; cut < whole.shell_end; ++cut) {
+      if (extent.empty(cut)) continue;
+      if (std::exchange(previous, cut) < 0) continue;
+      Choice inner = find(extent.parts(whole.shell_begin, cut), cost, kShortShare);
+      if (inner.cost >= cost) continue;
+      Choice outer = find(extent.parts(cut, whole.shell_end), cost - inner.cost);
+      if (inner.cost + outer.cost >= cost) continue;
+      cost = inner.cost + outer.cost;
+      inner.shell_begin = whole.shell_begin;
+      inner.shell_end = outer.shell_begin = cut;
+      outer.shell_end = whole.shell_end;
+      best = {std::move(inner), std::move(outer)};
+    }
+    return best;
+  }
+
+ private:
+  struct Kernel {
+    KernelShape shape;
+    bool double_precision;
+  };
+
+  /// The facets on the image's pixels and on larger ones.
+  std::vector<std::vector<Candidate>> ways(int per_side, const UvExtent& extent) {
+    auto& facets = facets_[per_side];
+    if (facets.empty()) facets = make_facets(image_, per_side);
+    std::vector<std::vector<Candidate>> out(1);
+    for (const Facet& f : facets) out[0].push_back({f, f.nx, f.ny, 1, 1, 0, 1, 1});
+    // Division by n is not band-limited: such pixels are not interpolated.
+    if (!options_.resample || options_.divide_by_n) return out;
+    for (const double oversampling : kOversamplings) {
+      std::vector<Candidate> way;
+      bool any = false;
+      for (const Facet& f : facets) {
+        way.push_back(on_larger_pixels(f, extent, oversampling, resampling_error()));
+        any = any || way.back().resampled();
+      }
+      if (any) out.push_back(std::move(way));
+    }
+    return out;
+  }
+
+  const ImageGeometry& image_;
+  const PlanOptions& options_;
+  std::vector<Kernel> kernels_;
+  std::shared_ptr<const ChannelCompression> compression_;
+  std::map<int, std::vector<Facet>> facets_;  ///< by number per side
+};
+
+std::string describe(const Choice& choice) {
   char text[400];
-  const Candidate& first = facets.front();
+  const Candidate& first = choice.facets.front();
   const Facet& f = first.facet;
   char pixels[80] = "";
   if (first.resampled())
@@ -324,97 +238,39 @@ std::string describe(const PlanSummary& s, const std::vector<Candidate>& facets)
                   static_cast<long long>(f.ny));
   std::snprintf(text, sizeof text,
                 "%zu facet%s of %lld x %lld pixels%s, kernel of %d cells (oversampling %.2f, expected error "
-                "%.1e), grid %lld x %lld, "
-                "%lld w-planes in all, %s precision, %.3g core seconds",
-                facets.size(), facets.size() == 1 ? "" : "s", static_cast<long long>(first.image_nx),
-                static_cast<long long>(first.image_ny), pixels, s.kernel.support, s.kernel.sigma,
-                s.kernel.error, static_cast<long long>(f.nu), static_cast<long long>(f.nv),
-                static_cast<long long>(s.planes), s.double_precision ? "double" : "single", s.cost);
+                "%.1e), grid %lld x %lld, %lld w-planes in all, %s precision, %.3g core seconds (%.2g "
+                "gridding, %.2g planes)",
+                choice.facets.size(), choice.facets.size() == 1 ? "" : "s",
+                static_cast<long long>(first.image_nx), static_cast<long long>(first.image_ny), pixels,
+                choice.kernel.support, choice.kernel.sigma, choice.kernel.error, static_cast<long long>(f.nu),
+                static_cast<long long>(f.nv), static_cast<long long>(choice.planes()),
+                choice.double_precision ? "double" : "single", choice.cost, choice.gridding, choice.planes_s);
   return text;
 }
 
-}  // namespace
+/// "12 % of the rows, on baselines below 3.4e+02 m: ", nothing for all of them.
+std::string describe_shell(const Choice& choice, const UvExtent& total) {
+  const BaselineShell shell = ExtentByLength::shell(choice.shell_begin, choice.shell_end);
+  if (shell.all()) return {};
+  char range[80];
+  const double low = std::sqrt(shell.min_length2_m2), high = std::sqrt(shell.max_length2_m2);
+  if (shell.min_length2_m2 <= 0)
+    std::snprintf(range, sizeof range, "below %.0f m", high);
+  else if (choice.shell_end >= ExtentByLength::kShells)
+    std::snprintf(range, sizeof range, "from %.0f m", low);
+  else
+    std::snprintf(range, sizeof range, "of %.0f to %.0f m", low, high);
+  char text[160];
+  std::snprintf(text, sizeof text, "baselines %s (%.0f %% of the rows): ", range,
+                100.0 * static_cast<double>(choice.extent.rows) / static_cast<double>(total.rows));
+  return text;
+}
 
-std::vector<std::shared_ptr<FacetPlan>> plan_facets(const ImageGeometry& image, const UvExtent& extent,
-                                                    const PlanOptions& options, PlanSummary& summary) {
-  if (image.nx < 2 || image.ny < 2 || image.nx % 2 != 0 || image.ny % 2 != 0)
-    throw UserError("image sizes must be even and at least 2 pixels");
-  if (!(image.cell_rad > 0) || static_cast<double>(std::max(image.nx, image.ny)) * image.cell_rad > 2)
-    throw UserError("the image reaches beyond the celestial sphere: reduce its size or its cell");
-  if (!(options.accuracy >= 1e-13 && options.accuracy <= 0.1))
-    throw UserError("accuracy must lie between 1e-13 and 0.1");
-  if (options.facets_per_side < 0 || options.facets_per_side > kMaxFacetsPerSide)
-    throw UserError("facets per side must be 1 to 6, or 0 for a choice by cost");
-
-  if (options.precision_bits != 0 && options.precision_bits != 32 && options.precision_bits != 64)
-    throw UserError("precision must be 32 or 64 bits, or 0 for a choice by accuracy");
-  struct Choice {
-    KernelShape kernel;
-    bool double_precision;
-  };
-  std::vector<Choice> choices;
-  for (const bool double_precision : {false, true}) {
-    if (options.precision_bits == (double_precision ? 32 : 64)) continue;
-    if (options.support > 0) {
-      choices.push_back({kernel_shape(options.support, options.sigma), double_precision});
-      break;
-    }
-    for (const KernelShape& kernel : kernel_candidates(options.accuracy, double_precision))
-      choices.push_back({kernel, double_precision});
-  }
-  if (choices.empty()) throw UserError("no gridding kernel reaches this accuracy in this precision");
-
-  Amount amount{std::max<int64_t>(1, extent.visibilities), std::max<int64_t>(1, extent.rows)};
-  const auto compression =
-      options.compress ? ChannelCompression::with_error(kCompressionShare * options.accuracy) : nullptr;
-  const double resampling_error = std::max(kResamplingShare * options.accuracy, 1e-15);
-  std::vector<Candidate> best;
-  summary = {};
-  summary.cost = std::numeric_limits<double>::infinity();
-  const int first = options.facets_per_side > 0 ? options.facets_per_side : 1;
-  const int last = options.facets_per_side > 0 ? options.facets_per_side : kMaxFacetsPerSide;
-  for (int per_side = first; per_side <= last; ++per_side) {
-    if (per_side > 1 && options.facets_per_side == 0 && std::min(image.nx, image.ny) / per_side < 64) break;
-    if (per_side * per_side * least_cost(amount) >= summary.cost) break;
-    std::vector<std::vector<Candidate>> ways(1);
-    for (const Facet& f : make_facets(image, per_side)) ways[0].push_back({f, f.nx, f.ny, 1, 1, 0, 1, 1});
-    // Division by n is not band-limited: such pixels are not interpolated.
-    if (options.resample && !options.divide_by_n)
-      for (const double oversampling : kOversamplings) {
-        std::vector<Candidate> way;
-        bool any = false;
-        for (const Candidate& c : ways[0]) {
-          way.push_back(on_larger_pixels(c.facet, extent, oversampling, resampling_error));
-          any = any || way.back().resampled();
-        }
-        if (any) ways.push_back(std::move(way));
-      }
-    for (const auto& way : ways)
-      for (const auto& [kernel, double_precision] : choices) {
-        std::vector<Candidate> gridded = way;
-        double cost = 0;
-        int64_t planes = 0;
-        for (Candidate& c : gridded) {
-          set_grid(c.facet, kernel, extent);
-          amount.gridded = gridded_share(c.facet, extent, compression.get());
-          cost += facet_cost(c, amount, options, double_precision);
-          planes += c.facet.planes;
-        }
-        if (cost >= summary.cost) continue;
-        summary.facets_per_side = per_side;
-        summary.kernel = kernel;
-        summary.double_precision = double_precision;
-        summary.planes = planes;
-        summary.cost = cost;
-        best = std::move(gridded);
-      }
-  }
-  summary.resampled = std::any_of(best.begin(), best.end(), [](const Candidate& c) { return c.resampled(); });
-  summary.text = describe(summary, best);
-
+/// Facet plans of a choice, with their tables.
+std::vector<std::shared_ptr<FacetPlan>> make_plans(Choice& choice, const Search& search) {
   // Polynomials just good enough: their error is noise over the period of the image, which the correction
   // magnifies most at the edge, and stays well below the kernel's own.
-  const KernelShape& kernel = summary.kernel;
+  const KernelShape& kernel = choice.kernel;
   const double magnified = kernel_transform(kernel, 0) / kernel_transform(kernel, 0.5 / kernel.sigma);
   const double wanted = std::max(0.1 * kernel.error / magnified, 1e-16);
   int degree = 4;
@@ -427,31 +283,111 @@ std::vector<std::shared_ptr<FacetPlan>> plan_facets(const ImageGeometry& image, 
   std::map<std::pair<int64_t, double>, resample::Axis> axes;
   const auto axis = [&](int64_t pixels, double ratio, double oversampling) {
     auto& known = axes[{pixels, ratio}];
-    if (known.fine == 0) known = resample::make_axis(pixels, ratio, oversampling, resampling_error);
+    if (known.fine == 0) known = resample::make_axis(pixels, ratio, oversampling, search.resampling_error());
     return known;
   };
-  for (const Candidate& c : best) {
-    const Facet& f = c.facet;
+  for (Candidate& c : choice.facets) {
+    Facet& f = c.facet;
+    set_remainder(f);
+    set_grid(f, kernel, choice.extent);
+    f.shell = ExtentByLength::shell(choice.shell_begin, choice.shell_end);
     auto plan = std::make_shared<FacetPlan>();
     if (c.resampled())
       plan->resampling = std::make_shared<const resample::Resampling>(resample::Resampling{
           axis(c.image_ny, c.ratio_y, c.oversampling), axis(c.image_nx, c.ratio_x, c.oversampling)});
     plan->screen = screen_correction(f);
-    plan->compression = compression;
+    plan->compression = search.compression();
     plan->facet = f;
-    plan->double_precision = summary.double_precision;
+    plan->double_precision = choice.double_precision;
     plan->degree = degree;
     plan->taps = taps;
     plan->correction_x = corrections(correction, f.nx, f.nu);
     plan->correction_y = corrections(correction, f.ny, f.nv);
+    plan->visibilities = choice.extent.visibilities;
     out.push_back(std::move(plan));
   }
   return out;
 }
 
+void check(const ImageGeometry& image, const PlanOptions& options) {
+  if (image.nx < 2 || image.ny < 2 || image.nx % 2 != 0 || image.ny % 2 != 0)
+    throw UserError("image sizes must be even and at least 2 pixels");
+  if (!(image.cell_rad > 0) || static_cast<double>(std::max(image.nx, image.ny)) * image.cell_rad > 2)
+    throw UserError("the image reaches beyond the celestial sphere: reduce its size or its cell");
+  if (!(options.accuracy >= 1e-13 && options.accuracy <= 0.1))
+    throw UserError("accuracy must lie between 1e-13 and 0.1");
+  if (options.facets_per_side < 0 || options.facets_per_side > kMaxFacetsPerSide)
+    throw UserError("facets per side must be 1 to 6, or 0 for a choice by cost");
+  if (options.precision_bits != 0 && options.precision_bits != 32 && options.precision_bits != 64)
+    throw UserError("precision must be 32 or 64 bits, or 0 for a choice by accuracy");
+}
+
+std::vector<std::shared_ptr<FacetPlan>> finish(std::vector<Choice>& choices, const Search& search,
+                                               const UvExtent& total, PlanSummary& summary) {
+  const Choice& longest = choices.back();
+  summary = {.facets_per_side = longest.per_side,
+             .kernel = longest.kernel,
+             .double_precision = longest.double_precision,
+             .planes = 0,
+             .cost = 0,
+             .resampled = false,
+             .text = {}};
+  std::vector<std::shared_ptr<FacetPlan>> plans;
+  for (Choice& choice : choices) {
+    for (auto& plan : make_plans(choice, search)) {
+      plan->adds_to_image = &choice != &choices.front();
+      summary.resampled = summary.resampled || plan->resampling != nullptr;
+      plans.push_back(std::move(plan));
+    }
+    summary.planes += choice.planes();
+    summary.cost += choice.cost;
+    summary.text += (summary.text.empty() ? "" : "; ") + describe_shell(choice, total) + describe(choice);
+  }
+  return plans;
+}
+
+}  // namespace
+
+std::vector<std::shared_ptr<FacetPlan>> plan_facets(const ImageGeometry& image, const UvExtent& extent,
+                                                    const PlanOptions& options, PlanSummary& summary) {
+  check(image, options);
+  Search search(image, options);
+  std::vector<Choice> choices{search.find({&extent, 1})};
+  return finish(choices, search, extent, summary);
+}
+
+std::vector<std::shared_ptr<FacetPlan>> plan_facets(const ImageGeometry& image, const ExtentByLength& extent,
+                                                    const PlanOptions& options, PlanSummary& summary) {
+  check(image, options);
+  Search search(image, options);
+  const UvExtent total = extent.total();
+  std::vector<Choice> choices{search.find(extent.parts(0, ExtentByLength::kShells))};
+  const bool may_divide = options.divide && options.facets_per_side == 0 && options.support == 0;
+  for (int divisions = 0; may_divide && divisions < kMostDivisions; ++divisions) {
+    // The short baselines are divided further: most of the visibilities are theirs.
+    if (choices.front().cost < options.divide_above_s) break;
+    auto parts = search.divide(choices.front(), extent);
+    if (parts.empty()) break;
+    choices.front() = std::move(parts[1]);
+    choices.insert(choices.begin(), std::move(parts[0]));
+  }
+  return finish(choices, search, total, summary);
+}
+
 int strips_of(const FacetPlan& plan, int64_t visibilities, int most) {
-  // The rows are not known here: as if they had sixteen channels each.
-  return strips_worth(plan.facet, {visibilities, visibilities / 16}, plan.double_precision, most);
+  // The rows are not known here: as if they had sixteen channels each, anywhere on the grid.
+  const Facet& f = plan.facet;
+  Amount amount;
+  amount.extent.visibilities = visibilities;
+  amount.extent.rows = visibilities / 16;
+  amount.extent.max_u_lambda =
+      static_cast<double>(f.tiles_u * kTile) / (2 * f.cell_x_rad * static_cast<double>(f.nu));
+  amount.extent.max_v_lambda =
+      static_cast<double>(f.tiles_v * kTile) / (2 * f.cell_y_rad * static_cast<double>(f.nv));
+  amount.extent.min_w_lambda = std::max(0.0, f.w0);
+  amount.extent.max_w_lambda = f.w0 + f.planes * f.dw;
+  return strips_worth(visibilities_cost(f, {&amount, 1}, plan.double_precision) / f.slabs(),
+                      planes_cost(f, plan.double_precision) / f.slabs(), most);
 }
 
 }  // namespace fringeflow::gridder

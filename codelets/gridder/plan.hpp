@@ -8,26 +8,19 @@
 #include <string>
 #include <vector>
 
+#include "codelets/gridder/extent.hpp"
 #include "codelets/gridder/geometry.hpp"
 
 namespace fringeflow::gridder {
-
-/// Extent of the visibilities of one image (one output channel), from UVW and frequencies only.
-struct UvExtent {
-  double max_u_lambda = 0, max_v_lambda = 0;  ///< of |u|, |v| among those on the grid (|u|, |v| < 1/(2 cell))
-  double min_w_lambda = 0, max_w_lambda = 0;  ///< of |w| (after conjugation w >= 0)
-  int64_t visibilities = 0;                   ///< rows x channels on the grid
-  int64_t rows = 0;                           ///< with at least a channel on the grid
-  // For the cost of compressed channels; 0: not known.
-  double sum_u_lambda = 0, sum_v_lambda = 0;  ///< of |u|, |v| over rows, at the highest frequency
-  double band_share = 0;                      ///< (highest - lowest frequency) / highest of a row
-};
 
 struct PlanOptions {
   double accuracy = 1e-4;   ///< 1e-13..0.1, relative L2 error against the direct sum
   int facets_per_side = 0;  ///< 0: the cost model chooses
   bool divide_by_n = false;
-  bool compress = true;    ///< let nodes stand for channels where that is cheaper
+  bool compress = true;  ///< let nodes stand for channels where that is cheaper
+  bool divide = true;    ///< give short baselines facets of their own where that is cheaper
+  double divide_above_s =
+      0.2;  ///< core seconds below which that is not tried: planning would take longer than it saves
   bool resample = true;    ///< compute facets on larger pixels where that is cheaper
   int strips_target = 32;  ///< most strips of a facet, fewer when it is small; does not change bits
   // For tests and tuning: a given kernel and precision, whatever their error.
@@ -38,7 +31,7 @@ struct PlanOptions {
 
 /// Choice of the cost model with the reasons, for the log: facets, support, sigma, planes, grid, precision, cost.
 struct PlanSummary {
-  int facets_per_side = 1;
+  int facets_per_side = 1;  ///< those of the longest baselines, as the next two
   KernelShape kernel;
   bool double_precision = false;
   int64_t planes = 0;  ///< sum over facets
@@ -51,6 +44,12 @@ struct PlanSummary {
 /// Facet::u_begin.., tiles_u.. are set from the extent so that every visibility on the grid falls inside.
 /// Throws UserError when accuracy or size cannot be had; odd sizes are refused.
 std::vector<std::shared_ptr<FacetPlan>> plan_facets(const ImageGeometry& image, const UvExtent& extent,
+                                                    const PlanOptions& options, PlanSummary& summary);
+
+/// The same; where it is cheaper, baselines are divided by length and each part has facets of its own that cover the image. Short
+/// baselines have coarse grids and few planes, which makes one facet of the whole field cheap for the many visibilities on them.
+/// A given number of facets (or kernel, for tests) is for all baselines together.
+std::vector<std::shared_ptr<FacetPlan>> plan_facets(const ImageGeometry& image, const ExtentByLength& extent,
                                                     const PlanOptions& options, PlanSummary& summary);
 
 /// Strips, of visibilities and of pixels, that make tasks of the facet worth their overhead: 1..most.

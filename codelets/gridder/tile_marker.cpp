@@ -22,16 +22,16 @@ namespace {
 // Walks the channels of a row that are on the facet's image grid. Returns the runs that an index makes of
 // them.
 template <class Emit>
-int64_t for_each_run(const Facet& facet, double max_uv_lambda, const double* uvw_m,
+int64_t for_each_run(const Facet& facet, const RowWalker& walker, double max_uv_lambda, const double* uvw_m,
                      std::span<const double> freq_hz, Emit&& emit) {
   int64_t begin = 0, end = static_cast<int64_t>(freq_hz.size()), runs = 0;
-  RowWalker::clip_to_grid(uvw_m, freq_hz, max_uv_lambda, begin, end);
+  walker.clip_to_grid(uvw_m, freq_hz, max_uv_lambda, begin, end);
   const auto all = [](int64_t, int64_t) { return true; };
-  RowWalker(facet).walk(uvw_m, freq_hz, begin, end, all,
-                        [&](int64_t slab, int64_t tu, int64_t tv, int64_t c0, int64_t c1) {
-                          ++runs;
-                          emit((slab * facet.tiles_u + tu) * facet.tiles_v + tv, c1 - c0);
-                        });
+  walker.walk(uvw_m, freq_hz, begin, end, all,
+              [&](int64_t slab, int64_t tu, int64_t tv, int64_t c0, int64_t c1) {
+                ++runs;
+                emit((slab * facet.tiles_u + tu) * facet.tiles_v + tv, c1 - c0);
+              });
   return runs;
 }
 
@@ -53,15 +53,16 @@ int64_t TileMarker::mark_rows(View<const double, 2> uvw_m, std::span<const doubl
   const auto part = [&](size_t thread) {
     try {
       auto& marks = marks_[thread];
+      const RowWalker walker(facet_);
       const auto at = [&](size_t i) {
         return rows * static_cast<int64_t>(i) / static_cast<int64_t>(threads);
       };
       for (int64_t row = at(thread); row < at(thread + 1); ++row)
-        runs[thread] +=
-            for_each_run(facet_, max_uv_lambda_, &uvw_m(row, 0), freq_hz, [&](int64_t tile, int64_t count) {
-              uint32_t& mark = marks[static_cast<size_t>(tile)];
-              mark = saturated_sum(mark, static_cast<uint32_t>(count));
-            });
+        runs[thread] += for_each_run(facet_, walker, max_uv_lambda_, &uvw_m(row, 0), freq_hz,
+                                     [&](int64_t tile, int64_t count) {
+                                       uint32_t& mark = marks[static_cast<size_t>(tile)];
+                                       mark = saturated_sum(mark, static_cast<uint32_t>(count));
+                                     });
     } catch (...) {
       errors[thread] = std::current_exception();
     }

@@ -28,9 +28,13 @@ class RowWalker {
         v_offset_((1 - 0.5 * facet.support - static_cast<double>(facet.v_begin)) / kTile) {}
 
   /// Channels of [begin, end) that are on the grid; they are contiguous because frequencies ascend or
-  /// descend.
-  static void clip_to_grid(const double* uvw_m, std::span<const double> freq_hz, double max_uv_lambda,
-                           int64_t& begin, int64_t& end) {
+  /// descend. None where the baseline is another facet's.
+  void clip_to_grid(const double* uvw_m, std::span<const double> freq_hz, double max_uv_lambda,
+                    int64_t& begin, int64_t& end) const {
+    if (!facet_.shell.has(uvw_m)) {
+      end = begin;
+      return;
+    }
     const auto inside = [&](int64_t c) {
       return on_grid(uvw_m[0], uvw_m[1], freq_hz[static_cast<size_t>(c)], max_uv_lambda);
     };

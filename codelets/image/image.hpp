@@ -11,21 +11,22 @@
 
 namespace fringeflow::image {
 
-/// Copies a rectangle of pixels [y][x] into the image at (y_begin, x_begin); parts outside the image are left out.
-void paste_cpu(View<const float, 2> pixels, int64_t y_begin, int64_t x_begin, View<float, 2> image);
+/// Copies or adds a rectangle of pixels [y][x] into the image at (y_begin, x_begin); parts outside the image are left out.
+void paste_cpu(View<const float, 2> pixels, int64_t y_begin, int64_t x_begin, View<float, 2> image,
+               bool add = false);
 
 /// out = sum_i weight_i image_i / sum_i weight_i over images of positive weight; NaN where any of them is; all weights zero: NaN.
 void combine_cpu(std::span<const View<const float, 2>> images, std::span<const double> weights,
                  View<float, 2> out);
 
-/// Buffers: image [ny][nx] (write when `first`, else read-write), then the strips (read).
+/// Buffers: image [ny][nx] (write for the first facet of all, else read-write), then the strips (read).
 struct AssembleArgs {
   int64_t nx = 0, ny = 0;  ///< of the image
   struct Strip {
     int64_t y_begin, x_begin, ny, nx;
   };
   std::vector<Strip> strips;
-  bool first = false;
+  bool add = false;  ///< to the image's pixels
 };
 const runtime::CodeletDef& assemble_codelet();
 

@@ -19,7 +19,7 @@ void assemble_body(const runtime::BodyContext& context) {
   for (size_t i = 0; i < args.strips.size(); ++i) {
     const auto& strip = args.strips[i];
     paste_cpu(View<const float, 2>(context[1 + i].as<const float>(), {strip.ny, strip.nx}), strip.y_begin,
-              strip.x_begin, image);
+              strip.x_begin, image, args.add);
   }
 }
 
@@ -63,7 +63,7 @@ void assemble_cuda_body(const runtime::BodyContext& context) {
     const auto& strip = args.strips[i];
     paste_cuda(cuda::stream_of(context.cuda_stream()),
                View<const float, 2>(context[1 + i].as<const float>(), {strip.ny, strip.nx}), strip.y_begin,
-               strip.x_begin, image);
+               strip.x_begin, image, args.add);
   }
 }
 

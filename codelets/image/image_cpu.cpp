@@ -1,18 +1,25 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include <algorithm>
+#include <functional>
 #include <limits>
 
 #include "codelets/image/image.hpp"
 
 namespace fringeflow::image {
 
-void paste_cpu(View<const float, 2> pixels, int64_t y_begin, int64_t x_begin, View<float, 2> image) {
+void paste_cpu(View<const float, 2> pixels, int64_t y_begin, int64_t x_begin, View<float, 2> image,
+               bool add) {
   const int64_t x0 = std::max<int64_t>(0, -x_begin),
                 x1 = std::min(pixels.extent(1), image.extent(1) - x_begin);
   for (int64_t y = 0; y < pixels.extent(0); ++y) {
     const int64_t row = y_begin + y;
     if (row < 0 || row >= image.extent(0) || x1 <= x0) continue;
-    std::copy_n(&pixels(y, x0), x1 - x0, &image(row, x_begin + x0));
+    const float* from = &pixels(y, x0);
+    float* to = &image(row, x_begin + x0);
+    if (add)
+      std::transform(from, from + (x1 - x0), to, to, std::plus<>());
+    else
+      std::copy_n(from, x1 - x0, to);
   }
 }
 

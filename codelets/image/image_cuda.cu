@@ -9,8 +9,8 @@ namespace fringeflow::image {
 using cuda::Scratch;
 
 void paste_cuda(cuda::Stream stream, View<const float, 2> pixels, int64_t y_begin, int64_t x_begin,
-                View<float, 2> image) {
-  const PastePixel paste(pixels, y_begin, x_begin, image);
+                View<float, 2> image, bool add) {
+  const PastePixel paste(pixels, y_begin, x_begin, image, add);
   cuda::launch_elements(stream, paste.count(), paste, "assemble");
 }
 

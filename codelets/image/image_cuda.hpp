@@ -18,8 +18,9 @@ struct PastePixel {
   int64_t y_begin, x_begin;  ///< of the strip in the image
   int64_t y0, x0;            ///< first row and column of the strip inside the image
   int64_t ny, nx;            ///< extent of what lies inside
+  bool add;                  ///< to the image's pixels
 
-  PastePixel(View<const float, 2> strip, int64_t y, int64_t x, View<float, 2> to)
+  PastePixel(View<const float, 2> strip, int64_t y, int64_t x, View<float, 2> to, bool adding)
       : pixels(strip),
         image(to),
         y_begin(y),
@@ -27,11 +28,13 @@ struct PastePixel {
         y0(std::max<int64_t>(0, -y)),
         x0(std::max<int64_t>(0, -x)),
         ny(std::max<int64_t>(0, std::min(strip.extent(0), to.extent(0) - y) - y0)),
-        nx(std::max<int64_t>(0, std::min(strip.extent(1), to.extent(1) - x) - x0)) {}
+        nx(std::max<int64_t>(0, std::min(strip.extent(1), to.extent(1) - x) - x0)),
+        add(adding) {}
   int64_t count() const { return ny * nx; }
   FF_HD void operator()(int64_t i) const {
     const int64_t y = y0 + i / nx, x = x0 + i % nx;
-    image(y_begin + y, x_begin + x) = pixels(y, x);
+    float& to = image(y_begin + y, x_begin + x);
+    to = add ? to + pixels(y, x) : pixels(y, x);
   }
 };
 
@@ -69,7 +72,7 @@ struct BlankPixel {
 
 /// Pointers are to device memory unless they say host. All of these only queue work on the stream.
 void paste_cuda(cuda::Stream stream, View<const float, 2> pixels, int64_t y_begin, int64_t x_begin,
-                View<float, 2> image);
+                View<float, 2> image, bool add = false);
 /// @param host_images, host_sum_index [channels] device pointers and indices in the host's memory
 void combine_cuda(cuda::Stream stream, std::span<const float* const> host_images,
                   std::span<const int64_t> host_sum_index, const double* sums, float* out, int64_t pixels);

@@ -10,7 +10,7 @@
 
 namespace fringeflow::resample {
 
-/// Buffers: image [ny][nx] (write for the first facet, else read-write), then the strips of the facet's corrected
+/// Buffers: image [ny][nx] (write for the first facet of all, else read-write), then the strips of the facet's corrected
 /// pixels, [rows][facet.nx] float each (read).
 struct RefineArgs {
   std::shared_ptr<const gridder::FacetPlan> plan;

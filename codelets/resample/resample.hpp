@@ -43,13 +43,13 @@ struct Resampling {
   Axis y, x;
 };
 
-/// image(y0 + y, x0 + x) = interpolated pixel (y, x) for fine rows [y_begin, y_end); pixels outside the image are
-/// left out.
+/// image(y0 + y, x0 + x) = (or +=, if `add`) interpolated pixel (y, x) for fine rows [y_begin, y_end); pixels outside the image
+/// are left out.
 /// @param coarse [coarse row] pointers to coarse.x pixels each
 /// T: precision of the sums.
 template <class T, class Pixel>
 void refine_cpu(const Resampling& axes, std::span<const Pixel* const> coarse, int64_t y_begin, int64_t y_end,
-                int64_t y0, int64_t x0, View<Pixel, 2> image);
+                int64_t y0, int64_t x0, View<Pixel, 2> image, bool add = false);
 
 /// Adjoint: coarse rows [row_begin, row_end) of the model image(y0 + y, x0 + x); NaN counts as 0, as does what lies
 /// outside the image. @param out [row_end - row_begin][coarse x]

@@ -25,7 +25,8 @@ void refine_body(const BodyContext& context) {
   const auto rows = rows_of(context, args);
   const View<float, 2> image(context[0].as<float>(), {args.ny, args.nx});
   const auto refine = plan.double_precision ? refine_cpu<double, float> : refine_cpu<float, float>;
-  refine(*plan.resampling, rows, 0, plan.image_ny(), plan.facet.y_begin, plan.facet.x_begin, image);
+  refine(*plan.resampling, rows, 0, plan.image_ny(), plan.facet.y_begin, plan.facet.x_begin, image,
+         plan.adds_to_image);
 }
 
 #if FRINGEFLOW_HAVE_CUDA
@@ -37,7 +38,7 @@ void refine_cuda_body(const BodyContext& context) {
     strips.push_back(context[1 + strip].as<const float>());
   refine_cuda(cuda::stream_of(context.cuda_stream()), *args.plan->resampling, strips, args.rows,
               args.plan->facet.y_begin, args.plan->facet.x_begin,
-              View<float, 2>(context[0].as<float>(), {args.ny, args.nx}));
+              View<float, 2>(context[0].as<float>(), {args.ny, args.nx}), args.plan->adds_to_image);
 }
 #endif
 

@@ -138,7 +138,7 @@ HWY_INLINE void weighted_lanes(const T* const* from, const T* const* weight, int
 
 template <class T, class Pixel>
 void Refine(const Resampling& axes, std::span<const Pixel* const> coarse, int64_t y_begin, int64_t y_end,
-            int64_t y0, int64_t x0, View<Pixel, 2> image) {
+            int64_t y0, int64_t x0, View<Pixel, 2> image, bool add) {
   const Axis &ay = axes.y, &ax = axes.x;
   const T *wy = weights_of<T>(ay), *wx = weights_of<T>(ax);
   const LaneRows<T> in(ax.coarse), out(ax.fine);
@@ -172,7 +172,10 @@ void Refine(const Resampling& axes, std::span<const Pixel* const> coarse, int64_
       if (row < 0 || row >= image.extent(0) || x_end <= x_begin) continue;
       const T* from = out.row(lane);
       Pixel* to = &image(row, x0 + x_begin);
-      for (int64_t i = x_begin; i < x_end; ++i) *to++ = static_cast<Pixel>(from[i]);
+      if (add)
+        for (int64_t i = x_begin; i < x_end; ++i) *to++ += static_cast<Pixel>(from[i]);
+      else
+        for (int64_t i = x_begin; i < x_end; ++i) *to++ = static_cast<Pixel>(from[i]);
     }
   }
 }
@@ -252,8 +255,8 @@ void Coarsen(const Resampling& axes, View<const Pixel, 2> image, int64_t y0, int
 
 #define FRINGEFLOW_RESAMPLE(Name, T, Pixel)                                                        \
   void Refine##Name(const Resampling& axes, std::span<const Pixel* const> coarse, int64_t y_begin, \
-                    int64_t y_end, int64_t y0, int64_t x0, View<Pixel, 2> image) {                 \
-    Refine<T, Pixel>(axes, coarse, y_begin, y_end, y0, x0, image);                                 \
+                    int64_t y_end, int64_t y0, int64_t x0, View<Pixel, 2> image, bool add) {       \
+    Refine<T, Pixel>(axes, coarse, y_begin, y_end, y0, x0, image, add);                            \
   }                                                                                                \
   void Coarsen##Name(const Resampling& axes, View<const Pixel, 2> image, int64_t y0, int64_t x0,   \
                      int64_t row_begin, int64_t row_end, View<Pixel, 2> out) {                     \
@@ -349,8 +352,8 @@ Axis make_axis(int64_t fine, double ratio, double oversampling, double error) {
   HWY_EXPORT(Coarsen##Name);                                                                               \
   template <>                                                                                              \
   void refine_cpu<T, Pixel>(const Resampling& axes, std::span<const Pixel* const> coarse, int64_t y_begin, \
-                            int64_t y_end, int64_t y0, int64_t x0, View<Pixel, 2> image) {                 \
-    HWY_DYNAMIC_DISPATCH(Refine##Name)(axes, coarse, y_begin, y_end, y0, x0, image);                       \
+                            int64_t y_end, int64_t y0, int64_t x0, View<Pixel, 2> image, bool add) {       \
+    HWY_DYNAMIC_DISPATCH(Refine##Name)(axes, coarse, y_begin, y_end, y0, x0, image, add);                  \
   }                                                                                                        \
   template <>                                                                                              \
   void coarsen_cpu<T, Pixel>(const Resampling& axes, View<const Pixel, 2> image, int64_t y0, int64_t x0,   \

@@ -25,14 +25,15 @@ void launch(cuda::Stream stream, const F& f, const char* name) {
 }  // namespace
 
 void refine_cuda(cuda::Stream stream, const Resampling& axes, std::span<const float* const> strips,
-                 std::span<const int64_t> rows, int64_t y0, int64_t x0, View<float, 2> image) {
+                 std::span<const int64_t> rows, int64_t y0, int64_t x0, View<float, 2> image,
+                 bool add) {
   Worker& worker = Worker::of(stream);
   const AxisTables x = on_device(worker, axes.x), y = on_device(worker, axes.y);
   auto* halfway = worker.scratch<float>(Scratch::field, y.coarse * x.fine);
   int64_t row = 0;
   for (size_t i = 0; i < strips.size(); row += rows[i], ++i)
     launch(stream, RefineAlongX{x, strips[i], rows[i], halfway + row * x.fine}, "refine: x");
-  launch(stream, RefineAlongY{y, halfway, x.fine, y0, x0, image}, "refine: y");
+  launch(stream, RefineAlongY{y, halfway, x.fine, y0, x0, image, add}, "refine: y");
 }
 
 View<const float, 2> coarsen_cuda(cuda::Stream stream, const Resampling& axes, View<const float, 2> image,

@@ -45,6 +45,7 @@ struct RefineAlongY {
   int64_t nx;  ///< fine x
   int64_t y0, x0;
   View<float, 2> image;
+  bool add = false;  ///< to the image's pixels
   int64_t count() const { return y.fine * nx; }
   FF_HD void operator()(int64_t i) const {
     const int64_t fine = i / nx, column = i % nx, row = y0 + fine, at = x0 + column;
@@ -52,7 +53,8 @@ struct RefineAlongY {
     double sum = 0;
     for (int j = 0; j < y.taps; ++j)
       sum += y.weight[fine * y.taps + j] * static_cast<double>(from[(y.first[fine] + j) * nx + column]);
-    image(row, at) = static_cast<float>(sum);
+    float& to = image(row, at);
+    to = add ? to + static_cast<float>(sum) : static_cast<float>(sum);
   }
 };
 
@@ -97,7 +99,8 @@ struct CoarsenAlongX {
 
 /// refine_cpu of all rows. @param strips [strip] pointers to the device, in the host's memory, of rows[strip] rows each
 void refine_cuda(cuda::Stream stream, const Resampling& axes, std::span<const float* const> strips,
-                 std::span<const int64_t> rows, int64_t y0, int64_t x0, View<float, 2> image);
+                 std::span<const int64_t> rows, int64_t y0, int64_t x0, View<float, 2> image,
+                 bool add = false);
 
 /// coarsen_cpu; the result lies in scratch that the next call on the stream overwrites.
 View<const float, 2> coarsen_cuda(cuda::Stream stream, const Resampling& axes, View<const float, 2> image,

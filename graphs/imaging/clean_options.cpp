@@ -29,7 +29,7 @@ void plan_cleaning(ImagingPlan& plan) {
   minor.gain = static_cast<float>(options.gain);
   minor.scale_bias = static_cast<float>(options.scale_bias);
   double longest = 0;
-  for (const auto& channel : plan.channels) longest = std::max(longest, channel.longest_lambda);
+  for (const auto& channel : plan.channels) longest = std::max(longest, channel.extent.longest_lambda);
   if (longest > 0) minor.beam_pixels = static_cast<float>(1 / longest / plan.geometry.cell_rad);
   if (minor.algorithm == deconvolve::Algorithm::multiscale) {
     if (options.scales_pixels.empty()) {

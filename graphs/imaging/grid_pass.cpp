@@ -284,7 +284,7 @@ void ImagingGraph::finish_facet(const WaveEntry& entry, const std::vector<Instan
   for (const auto& instance : instances) {
     const auto& images = accumulators_[{channel, facet}][instance_slot(instance)];
     const auto& pixels = pixels_[{channel, facet}][instance_slot(instance)];
-    image::AssembleArgs assemble{plan_.geometry.nx, plan_.geometry.ny, {}, facet == 0};
+    image::AssembleArgs assemble{plan_.geometry.nx, plan_.geometry.ny, {}, plan->adds_to_image};
     resample::RefineArgs refine{plan, plan_.geometry.nx, plan_.geometry.ny, {}};
     std::vector<std::pair<DataId, Access>> data{
         {image_of(channel, instance), facet == 0 ? Access::write : Access::read_write}};

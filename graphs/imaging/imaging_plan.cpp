@@ -56,30 +56,6 @@ PlannedChunk::Part part_of(const std::vector<double>& freq_hz, const OutputChann
   return part;
 }
 
-/// Widens the extent by one row's channels, as far as they are on the grid.
-void widen(OutputChannel& channel, const double* uvw_m, std::span<const double> freq_hz,
-           double max_uv_lambda) {
-  auto& extent = channel.extent;
-  if (freq_hz.empty()) return;
-  const double lowest = std::min(freq_hz.front(), freq_hz.back()),
-               highest = std::max(freq_hz.front(), freq_hz.back());
-  const double longest_m = std::max(std::abs(uvw_m[0]), std::abs(uvw_m[1]));
-  const double limit_hz = longest_m > 0 ? max_uv_lambda * kSpeedOfLight_m_s / longest_m : highest * 2;
-  if (lowest >= limit_hz) return;
-  const double top = std::min(highest, limit_hz) / kSpeedOfLight_m_s, bottom = lowest / kSpeedOfLight_m_s;
-  const double w = std::abs(uvw_m[2]);
-  extent.max_u_lambda = std::max(extent.max_u_lambda, std::abs(uvw_m[0]) * top);
-  extent.max_v_lambda = std::max(extent.max_v_lambda, std::abs(uvw_m[1]) * top);
-  extent.min_w_lambda = extent.visibilities == 0 ? w * bottom : std::min(extent.min_w_lambda, w * bottom);
-  extent.max_w_lambda = std::max(extent.max_w_lambda, w * top);
-  channel.longest_lambda = std::max(channel.longest_lambda, std::hypot(uvw_m[0], uvw_m[1]) * top);
-  extent.visibilities += static_cast<int64_t>(freq_hz.size());
-  ++extent.rows;
-  extent.sum_u_lambda += std::abs(uvw_m[0]) * top;
-  extent.sum_v_lambda += std::abs(uvw_m[1]) * top;
-  extent.band_share = std::max(extent.band_share, (highest - lowest) / highest);
-}
-
 void scan(ImagingPlan& plan, int64_t chunk_visibilities) {
   plan.chunks.clear();
   for (size_t i = 0; i < plan.sets.size(); ++i) {
@@ -92,7 +68,7 @@ void scan(ImagingPlan& plan, int64_t chunk_visibilities) {
         const std::span<const double> used(freq_hz.data() + part.channel_begin,
                                            static_cast<size_t>(part.channel_end - part.channel_begin));
         for (int64_t row = 0; row < uvw_m.extent(0); ++row)
-          widen(channel, &uvw_m(row, 0), used, plan.max_uv_lambda);
+          channel.by_length.add_row(&uvw_m(row, 0), used, plan.max_uv_lambda);
       }
     };
     for (auto& spec : set->scan(chunk_visibilities, plan.centre_shift, visit)) {
@@ -108,6 +84,7 @@ void scan(ImagingPlan& plan, int64_t chunk_visibilities) {
       plan.chunks.push_back(std::move(chunk));
     }
   }
+  for (auto& channel : plan.channels) channel.extent = channel.by_length.total();
 }
 
 /// Second look at UVW: which tiles are touched, and how long the indices can become.
@@ -137,9 +114,8 @@ void mark_tiles(ImagingPlan& plan, int strips) {
     }
   }
   for (auto& target : targets) {
-    auto& channel = plan.channels[target.channel];
-    auto& facet = *channel.facets[target.facet];
-    target.marker.finish(facet, gridder::strips_of(facet, channel.extent.visibilities, strips));
+    auto& facet = *plan.channels[target.channel].facets[target.facet];
+    target.marker.finish(facet, gridder::strips_of(facet, facet.visibilities, strips));
   }
 }
 
@@ -183,7 +159,7 @@ ImagingPlan plan_imaging_job(const ImagingJob& job) {
   for (auto& channel : plan.channels) {
     if (channel.empty()) continue;
     any = true;
-    channel.facets = gridder::plan_facets(plan.geometry, channel.extent, options, channel.summary);
+    channel.facets = gridder::plan_facets(plan.geometry, channel.by_length, options, channel.summary);
   }
   if (!any)
     throw RunError(

@@ -24,8 +24,8 @@ namespace fringeflow::graphs {
 struct OutputChannel {
   double freq_begin_hz = 0, freq_end_hz = 0;
   double centre_hz = 0, width_hz = 0;  ///< of the covered band, for headers
-  gridder::UvExtent extent;
-  double longest_lambda = 0;  ///< longest baseline on the grid, sqrt(u^2 + v^2)
+  gridder::ExtentByLength by_length;
+  gridder::UvExtent extent;  ///< of all lengths
   gridder::PlanSummary summary;
   std::vector<std::shared_ptr<gridder::FacetPlan>> facets;
   std::vector<std::vector<fft::YStrip>> y_strips;  ///< [facet]

@@ -103,8 +103,8 @@ void ImagingGraph::fit_beams() {
   };
   double longest = 0;
   for (size_t c = 0; c < plan_.channels.size(); ++c) {
-    fit(images_.psf[c], plan_.channels[c].longest_lambda);
-    longest = std::max(longest, plan_.channels[c].longest_lambda);
+    fit(images_.psf[c], plan_.channels[c].extent.longest_lambda);
+    longest = std::max(longest, plan_.channels[c].extent.longest_lambda);
   }
   if (plan_.channels.size() > 1) {
     images_.psf.push_back(combined(images_.psf, 0, "combined PSF"));

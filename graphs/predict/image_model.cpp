@@ -54,23 +54,9 @@ ImageModel::ImageModel(runtime::TaskSink& sink, const io::FitsImage<float>& imag
       visit(i, View<const double, 2>(uvw.data(), {pieces_[i].rows, 3}), *pieces_[i].freq_hz);
     }
   };
-  gridder::UvExtent extent;
+  gridder::ExtentByLength extent;
   for_each_piece([&](size_t, View<const double, 2> uvw_m, const std::vector<double>& freq) {
-    const double top = *std::max_element(freq.begin(), freq.end()) / kSpeedOfLight_m_s,
-                 bottom = *std::min_element(freq.begin(), freq.end()) / kSpeedOfLight_m_s;
-    extent.band_share = std::max(extent.band_share, 1 - bottom / top);
-    for (int64_t row = 0; row < uvw_m.extent(0); ++row) {
-      const double* at = &uvw_m(row, 0);
-      extent.max_u_lambda = std::max(extent.max_u_lambda, std::abs(at[0]) * top);
-      extent.max_v_lambda = std::max(extent.max_v_lambda, std::abs(at[1]) * top);
-      extent.min_w_lambda = extent.rows == 0 ? std::abs(at[2]) * bottom
-                                             : std::min(extent.min_w_lambda, std::abs(at[2]) * bottom);
-      extent.max_w_lambda = std::max(extent.max_w_lambda, std::abs(at[2]) * top);
-      extent.visibilities += static_cast<int64_t>(freq.size());
-      extent.sum_u_lambda += std::abs(at[0]) * top;
-      extent.sum_v_lambda += std::abs(at[1]) * top;
-      ++extent.rows;
-    }
+    for (int64_t row = 0; row < uvw_m.extent(0); ++row) extent.add_row(&uvw_m(row, 0), freq, kNoLimit);
   });
   gridder::PlanOptions options;
   options.accuracy = accuracy;
@@ -86,7 +72,7 @@ ImageModel::ImageModel(runtime::TaskSink& sink, const io::FitsImage<float>& imag
   });
   for (size_t f = 0; f < facets_.size(); ++f)
     markers[f].finish(*facets_[f],
-                      gridder::strips_of(*facets_[f], extent.visibilities, options.strips_target));
+                      gridder::strips_of(*facets_[f], facets_[f]->visibilities, options.strips_target));
   if (admit) admit(bytes(image, slots));
   put_on_grids(sink, image);
   index_.resize(slots);

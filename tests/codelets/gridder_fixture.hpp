@@ -51,6 +51,7 @@ struct DataOptions {
   double w_lambda = 1000;      ///< |w| up to this at the highest frequency
   bool descending = false;
   unsigned seed = 1;
+  int64_t short_rows = 0;  ///< of the rows, on baselines a fiftieth as long
 };
 
 /// Random rows and visibilities for an image.
@@ -75,6 +76,7 @@ struct Data {
       uvw_m.push_back(uv * uniform(generator));
       uvw_m.push_back(options.w_lambda * to_m * uniform(generator));
     }
+    for (size_t i = 0; i < static_cast<size_t>(3 * options.short_rows); ++i) uvw_m[i] /= 50;
     using S = typename Vis::value_type;
     for (int64_t i = 0; i < rows * channels; ++i) {
       vis.emplace_back(static_cast<S>(uniform(generator)), static_cast<S>(uniform(generator)));
@@ -84,22 +86,10 @@ struct Data {
 
   double max_uv_lambda() const { return 1 / (2 * image.cell_rad); }
 
-  UvExtent extent() const {
-    UvExtent out;
-    out.min_w_lambda = 1e300;
-    for (int64_t r = 0; r < rows; ++r) {
-      ++out.rows;
-      for (const double f : freq_hz) {
-        const double* uvw = &uvw_m[static_cast<size_t>(3 * r)];
-        if (!on_grid(uvw[0], uvw[1], f, max_uv_lambda())) continue;
-        const double k = f / kSpeedOfLight_m_s;
-        out.max_u_lambda = std::max(out.max_u_lambda, std::abs(uvw[0] * k));
-        out.max_v_lambda = std::max(out.max_v_lambda, std::abs(uvw[1] * k));
-        out.min_w_lambda = std::min(out.min_w_lambda, std::abs(uvw[2] * k));
-        out.max_w_lambda = std::max(out.max_w_lambda, std::abs(uvw[2] * k));
-        ++out.visibilities;
-      }
-    }
+  ExtentByLength extent() const {
+    ExtentByLength out;
+    for (int64_t r = 0; r < rows; ++r)
+      out.add_row(&uvw_m[static_cast<size_t>(3 * r)], freq_hz, max_uv_lambda());
     return out;
   }
 

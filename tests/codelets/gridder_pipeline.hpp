@@ -57,12 +57,15 @@ void add_facet_to_image(const FacetPlan& plan, const Data<Vis>& data, double sca
   }
   if (plan.resampling) {
     resample::refine_cpu<T, double>(*plan.resampling, pixel_rows, 0, plan.image_ny(), f.y_begin, f.x_begin,
-                                    View<double, 2>(image.data(), {data.image.ny, data.image.nx}));
+                                    View<double, 2>(image.data(), {data.image.ny, data.image.nx}),
+                                    plan.adds_to_image);
     return;
   }
-  for (int64_t y = 0; y < f.ny; ++y)
-    std::copy_n(pixel_rows[static_cast<size_t>(y)], f.nx,
-                image.data() + (f.y_begin + y) * data.image.nx + f.x_begin);
+  for (int64_t y = 0; y < f.ny; ++y) {
+    const double* from = pixel_rows[static_cast<size_t>(y)];
+    double* to = image.data() + (f.y_begin + y) * data.image.nx + f.x_begin;
+    for (int64_t x = 0; x < f.nx; ++x) to[x] = (plan.adds_to_image ? to[x] : 0) + from[x];
+  }
 }
 
 template <class T, class Vis>

@@ -138,6 +138,35 @@ TEST(Plan, RefusesWhatCannotBeHad) {
   EXPECT_NO_THROW(plan_facets({256, 256, 1e-3}, UvExtent{}, {}, summary));
 }
 
+TEST(ExtentByLength, EveryRowLiesInOneShell) {
+  const Data<std::complex<float>> data({512, 512, 1e-4},
+                                       {.rows = 200, .channels = 3, .w_lambda = 5000, .short_rows = 150});
+  const ExtentByLength extent = data.extent();
+  UvExtent sum;
+  for (const UvExtent& part : extent.parts(0, ExtentByLength::kShells)) sum.add(part);
+  const UvExtent total = extent.total();
+  EXPECT_EQ(total.rows, 200);
+  EXPECT_EQ(total.visibilities, 600);
+  EXPECT_EQ(sum.rows, total.rows);
+  EXPECT_EQ(sum.max_u_lambda, total.max_u_lambda);
+  EXPECT_EQ(sum.min_w_lambda, total.min_w_lambda);
+  for (const int cut : {1, 10, 13, 40, 63}) {
+    const BaselineShell inner = ExtentByLength::shell(0, cut),
+                        outer = ExtentByLength::shell(cut, ExtentByLength::kShells);
+    int64_t inside = 0;
+    for (int64_t r = 0; r < data.rows; ++r) {
+      const double* uvw = &data.uvw_m[static_cast<size_t>(3 * r)];
+      EXPECT_NE(inner.has(uvw), outer.has(uvw));
+      inside += inner.has(uvw) ? 1 : 0;
+    }
+    int64_t rows = 0;
+    for (const UvExtent& part : extent.parts(0, cut)) rows += part.rows;
+    EXPECT_EQ(rows, inside) << cut;
+  }
+  const double centre[3] = {0, 0, 0};
+  EXPECT_TRUE(ExtentByLength::shell(0, 1).has(centre));
+}
+
 TEST(TileMap, SlotsAreNumberedBySlabStripAndTile) {
   const Data<std::complex<float>> data({512, 512, 1e-4}, {.rows = 50, .channels = 10, .w_lambda = 50000});
   PlanSummary summary;

@@ -20,6 +20,8 @@ TEST(Image, PasteLeavesOutWhatHangsOverTheRim) {
   EXPECT_EQ(image, (std::vector<float>{5, 6, -1, -1, -1, -1, -1, -1, -1, -1, 1, 2}));
   paste_cpu({pixels.data(), {2, 3}}, 7, 9, view);  // outside altogether
   EXPECT_EQ(image[11], 2);
+  paste_cpu({pixels.data(), {2, 3}}, 2, 2, view, true);
+  EXPECT_EQ(image[11], 4);
 }
 
 TEST(Image, CombineIsTheWeightedMean) {

@@ -4,11 +4,13 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <chrono>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
 #include "apps/engine.hpp"
 #include "graphs/schema/suggest.hpp"
+#include "runtime/machine.hpp"
 
 namespace fringeflow::apps {
 namespace {
@@ -255,13 +257,25 @@ void print(const std::string& text) { std::fwrite(text.data(), 1, text.size(), s
 
 void run_jobs(const std::vector<graphs::Job>& jobs) {
   struct Runner {
+    const StagesBefore& before;
     void operator()(const SimulateJob& job) const { run_simulate(job); }
     void operator()(const PredictJob& job) const { run_predict(job); }
     void operator()(const CalibrateJob& job) const { run_calibrate(job); }
     void operator()(const SelfcalJob& job) const { run_selfcal(job); }
-    void operator()(const ImagingJob& job) const { run_imaging(job); }
+    void operator()(const ImagingJob& job) const { run_imaging(job, {}, before); }
+    void operator()(const PipelineJob& job) const { run_pipeline(job); }
   };
-  for (const graphs::Job& job : jobs) std::visit(Runner{}, job);
+  StagesBefore before;
+  for (const graphs::Job& job : jobs) {
+    const auto begin = std::chrono::steady_clock::now();
+    const auto bytes = runtime::process_io();
+    std::visit(Runner{before}, job);
+    // An image is the end of its chain; what others leave, a later one reads.
+    if (std::holds_alternative<ImagingJob>(job) || std::holds_alternative<PipelineJob>(job)) continue;
+    before.seconds += std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+    before.bytes_read += runtime::process_io().read_chars - bytes.read_chars;
+    before.bytes_written += runtime::process_io().written_chars - bytes.written_chars;
+  }
 }
 
 std::string plan_jobs(const std::vector<graphs::Job>& jobs, bool json) {
@@ -270,6 +284,12 @@ std::string plan_jobs(const std::vector<graphs::Job>& jobs, bool json) {
   for (const graphs::Job& job : jobs) {
     if (const auto* imaging = std::get_if<ImagingJob>(&job)) {
       const std::string plan = plan_imaging(*imaging, json);
+      if (json)
+        plans.push_back(nlohmann::ordered_json::parse(plan));
+      else
+        text += plan;
+    } else if (const auto* pipeline = std::get_if<PipelineJob>(&job)) {
+      const std::string plan = plan_pipeline(*pipeline, json);
       if (json)
         plans.push_back(nlohmann::ordered_json::parse(plan));
       else

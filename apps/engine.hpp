@@ -6,6 +6,7 @@
 
 #include "graphs/calibrate/calibrate.hpp"
 #include "graphs/imaging/imaging.hpp"
+#include "graphs/pipeline/pipeline.hpp"
 #include "graphs/predict/predict.hpp"
 #include "graphs/selfcal/selfcal.hpp"
 #include "graphs/simulate/simulate.hpp"

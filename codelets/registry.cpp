@@ -8,6 +8,7 @@
 #include "codelets/fft/transforms.hpp"
 #include "codelets/grid/grid.hpp"
 #include "codelets/gridder/gridder.hpp"
+#include "codelets/handover/handover.hpp"
 #include "codelets/image/image.hpp"
 #include "codelets/read/read.hpp"
 #include "codelets/resample/refine.hpp"
@@ -25,6 +26,10 @@ std::vector<const runtime::CodeletDef*> all_codelets() {
           &corrupt::screen_codelet(),
           &simulate_codelet(),
           &corrupt::corrupt_codelet(),
+          &handover::to_correlations_codelet(),
+          &handover::calibration_rows_codelet(),
+          &handover::geometry_codelet(),
+          &handover::to_stokes_codelet(),
           &write_rows_codelet(),
           &calibrate::read_correlations_codelet(),
           &calibrate::accumulate_codelet(),

@@ -4,6 +4,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <map>
+#include <set>
 
 #include "io/effects.hpp"
 
@@ -244,6 +246,83 @@ SelfcalJob selfcal_job(const Stage& selfcal) {
   return job;
 }
 
+/// Stages that hand each other data in memory, from the write stage back to simulate.
+class InMemory {
+ public:
+  explicit InMemory(const Workflow& workflow) : workflow_(workflow) {}
+
+  /// Nothing when no stage simulates what is imaged here.
+  std::optional<PipelineJob> job(const Stage& write) {
+    const Stage* image = &only_source(workflow_, write, "image");
+    const bool selfcal = image->schema->name == "selfcal";
+    const std::string name = image->id;
+    while (image->link("vis") == nullptr) image = &only_source(workflow_, *image, "image");
+    std::vector<const Stage*> chain;
+    for (const Source& source : image->link("vis")->sources) {
+      const Stage& read = stage(source);
+      for (const Source& set : read.link("ms")->sources) collect(set, chain);
+      if (chain.empty()) continue;
+      if (selfcal) refuse(write, fmt::format("'{}' (selfcal) reads its data again in every round", name));
+      if (image->link("vis")->sources.size() > 1 || read.link("ms")->sources.size() > 1)
+        refuse(write, fmt::format("'{}' images several sets", image->id));
+      check_selection(read);
+    }
+    if (chain.empty()) return std::nullopt;
+    for (const Stage* one : chain)
+      if (!used_.insert(one).second) refuse(*one, fmt::format("'{}' is used more than once", one->id));
+    PipelineJob job;
+    job.simulate = simulate_job(*chain.back());
+    job.simulate.autocorrelations = false;  // nothing in memory takes them
+    job.imaging = imaging_job(workflow_, write);
+    if (chain.size() == 1) return job;
+    job.calibrate = calibrate_job(workflow_, *chain.front());
+    const std::string& column = job.imaging.selection.column;
+    if (job.calibrate->column != "DATA")
+      refuse(*chain.front(), fmt::format("column: there is only DATA, no {}", job.calibrate->column));
+    if (column != "auto" && column != "DATA" && column != job.calibrate->apply_column)
+      refuse(*chain.front(), fmt::format("column {} is not made", column));
+    job.corrected = !job.calibrate->apply_column.empty() && column != "DATA";
+    if (!job.corrected) job.calibrate->apply_column.clear();
+    return job;
+  }
+  /// After all write stages.
+  bool in_a_pipeline(const Stage& stage) const { return used_.contains(&stage); }
+
+ private:
+  const Stage& stage(const Source& source) const {
+    return workflow_.stages[static_cast<std::size_t>(source.stage)];
+  }
+  [[noreturn]] static void refuse(const Stage& stage, const std::string& why) {
+    throw WorkflowError(
+        {{stage.place,
+          fmt::format("runtime.pipeline: memory takes simulate, calibrate and image one after the other: {}; "
+                      "choose runtime.pipeline: files",
+                      why)}});
+  }
+  /// From a source of MeasurementSets back to simulate; nothing for those that exist.
+  void collect(const Source& source, std::vector<const Stage*>& chain) const {
+    if (source.stage < 0) return;
+    std::vector<const Stage*> way{&stage(source)};
+    while (way.back()->link("ms") != nullptr) {
+      const auto& sources = way.back()->link("ms")->sources;
+      if (sources.size() != 1 || sources.front().stage < 0) return;
+      way.push_back(&stage(sources.front()));
+    }
+    for (const Stage* one : way)
+      if (one->schema->name == "predict")
+        refuse(*one, fmt::format("'{}' (predict) fills a column of a file", one->id));
+    if (way.size() > 2) refuse(*way.front(), "there is more than one calibrate stage");
+    chain.insert(chain.end(), way.begin(), way.end());
+  }
+  static void check_selection(const Stage& read) {
+    for (const auto& [key, setting] : read.settings)
+      if (key != "column") refuse(read, fmt::format("'{}' selects by {}", read.id, key));
+  }
+
+  const Workflow& workflow_;
+  std::set<const Stage*> used_;
+};
+
 }  // namespace
 
 std::optional<SolveKind> solve_kind(std::string_view name) {
@@ -269,8 +348,25 @@ SelfcalRound parse_round(std::string_view text) {
 
 std::vector<Job> lower(const Workflow& workflow, const std::string& command_line) {
   std::vector<Job> jobs;
+  std::map<const Stage*, PipelineJob> pipelines;  // by write stage
+  InMemory in_memory(workflow);
+  if (Values(workflow.runtime, runtime_section().options).text("pipeline") == "memory") {
+    for (const Stage& stage : workflow.stages)
+      if (stage.schema->name == "write")
+        if (auto job = in_memory.job(stage)) pipelines.emplace(&stage, std::move(*job));
+    if (pipelines.empty())
+      throw WorkflowError(
+          {{Place{"runtime", 0, 0},
+            "pipeline: memory has nothing to do: no image is made of what a simulate stage makes"}});
+  }
   for (const int index : workflow.order) {
     const Stage& stage = workflow.stages[static_cast<std::size_t>(index)];
+    if (in_memory.in_a_pipeline(stage)) continue;
+    if (const auto found = pipelines.find(&stage); found != pipelines.end()) {
+      found->second.imaging.name = workflow.name;
+      jobs.emplace_back(std::move(found->second));
+      continue;
+    }
     if (stage.schema->name == "simulate") jobs.emplace_back(simulate_job(stage));
     if (stage.schema->name == "predict") jobs.emplace_back(predict_job(workflow, stage));
     if (stage.schema->name == "calibrate") jobs.emplace_back(calibrate_job(workflow, stage));

@@ -597,6 +597,14 @@ const SectionSchema& runtime_section() {
            .min = 64.0 * 1024 * 1024,
            .range_text = "at least 64MiB",
            .example = "2GiB"},
+          {.key = "pipeline",
+           .kind = Kind::choice,
+           .doc =
+               "how simulate hands data to calibrate and image: files, one stage after the other through the "
+               "MeasurementSet; memory, as one task graph that simulates while it solves and grids, and "
+               "writes no set",
+           .fallback = "files",
+           .choices = {"files", "memory"}},
           {.key = "determinism",
            .kind = Kind::choice,
            .doc = "strict: the same bits whatever the workers; relaxed: the same within the accuracy",

@@ -41,32 +41,42 @@ struct CorrelationSelection {
   std::vector<std::shared_ptr<const GainTable>> gains = {};
 };
 
+/// Data to calibrate as far as planning needs to know them: what there is, its division into solution intervals, and UVW.
+class CorrelationSource {
+ public:
+  virtual ~CorrelationSource() = default;
+  /// Windows with all channels of all data descriptions; rows of each after divide().
+  virtual const MeasurementSetInfo& info() const = 0;
+  /// CORR_TYPE codes of a window.
+  virtual const std::vector<int>& correlations(int window) const = 0;
+  /// Divides all rows, autocorrelations included, into intervals [t0 + k·interval, t0 + (k+1)·interval) of TIME, t0 its first value;
+  /// chunks have about `target_visibilities` (rows x channels). An interval of 0 s is all times. Throws UserError when the interval is
+  /// longer than the data, RunError for indices outside their subtables.
+  virtual std::vector<IntervalRows> divide(double interval_s, int64_t target_visibilities) = 0;
+  /// Middle of the times in each interval that has rows, MJD UTC seconds, ascending; known after divide().
+  virtual const std::vector<double>& interval_times_s() const = 0;
+  /// First and last time of each.
+  virtual const std::vector<std::pair<double, double>>& interval_bounds_s() const = 0;
+  /// UVW as stored, 0 where it is not finite. @param uvw_m [row][3]
+  virtual void read_uvw(const ChunkSpec& chunk, View<double, 2> uvw_m) = 0;
+};
+
 /// One call at a time per path is enforced by a lock.
-class CorrelationAccess {
+class CorrelationAccess final : public CorrelationSource {
  public:
   /// Opens the set; with an `output` column also for writing that column (created, tiled like DATA, if absent) and FLAG. Throws
   /// UserError: not an MS, missing column, no right to write, a column that is not for results; RunError: unreadable, no rows.
   CorrelationAccess(const std::string& path, CorrelationSelection selection, const std::string& output);
-  ~CorrelationAccess();
+  ~CorrelationAccess() override;
   CorrelationAccess(const CorrelationAccess&) = delete;
   CorrelationAccess& operator=(const CorrelationAccess&) = delete;
 
-  /// Windows with all channels of all data descriptions; rows of each after divide().
-  const MeasurementSetInfo& info() const;
-  /// CORR_TYPE codes of a window.
-  const std::vector<int>& correlations(int window) const;
-
-  /// Divides all rows, autocorrelations included, into intervals [t0 + k·interval, t0 + (k+1)·interval) of TIME, t0 its first value;
-  /// chunks have about `target_visibilities` (rows x channels). An interval of 0 s is all times. Throws UserError when the interval is
-  /// longer than the data, RunError for indices outside their subtables.
-  std::vector<IntervalRows> divide(double interval_s, int64_t target_visibilities);
-  /// Middle of the times in each interval that has rows, MJD UTC seconds, ascending; known after divide().
-  const std::vector<double>& interval_times_s() const;
-  /// First and last time of each.
-  const std::vector<std::pair<double, double>>& interval_bounds_s() const;
-
-  /// UVW as stored, 0 where it is not finite. @param uvw_m [row][3]
-  void read_uvw(const ChunkSpec& chunk, View<double, 2> uvw_m);
+  const MeasurementSetInfo& info() const override;
+  const std::vector<int>& correlations(int window) const override;
+  std::vector<IntervalRows> divide(double interval_s, int64_t target_visibilities) override;
+  const std::vector<double>& interval_times_s() const override;
+  const std::vector<std::pair<double, double>>& interval_bounds_s() const override;
+  void read_uvw(const ChunkSpec& chunk, View<double, 2> uvw_m) override;
 
   void read(const ChunkSpec& chunk, CorrelationBuffers& out);
   /// Writes the output column, and FLAG if `flags_changed`. Extents as in CorrelationBuffers.

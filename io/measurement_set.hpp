@@ -89,19 +89,33 @@ struct ChunkBuffers {
 
 struct GainTable;
 
+/// Where visibilities to image come from, as far as planning needs to know: what there is, and UVW.
+class VisibilitySource {
+ public:
+  virtual ~VisibilitySource() = default;
+  virtual const MeasurementSetInfo& info() const = 0;
+  /// Divides the rows into chunks of about `target_visibilities` (rows x channels) and calls visit(chunk, uvw_m[row][3]) for each.
+  virtual std::vector<ChunkSpec> scan(
+      int64_t target_visibilities, const std::optional<Direction>& centre,
+      const std::function<void(const ChunkSpec&, View<const double, 2>)>& visit) = 0;
+  /// UVW again for chunks already known.
+  virtual void read_uvw(const ChunkSpec& chunk, const std::optional<Direction>& centre,
+                        View<double, 2> uvw_m) = 0;
+};
+
 /// An open MeasurementSet. Reading shares casacore's state: one call at a time per path is enforced by a
 /// lock.
-class MeasurementSet {
+class MeasurementSet final : public VisibilitySource {
  public:
   /// Opens read-only and checks everything that subtables and file sizes can tell. Without a field in the
   /// selection, the fields with the phase centre of the table's first row count. Throws UserError: missing
   /// file, not an MS, missing column, unknown field or window, channel range outside; RunError: unreadable,
   /// truncated, no rows.
   MeasurementSet(const std::string& path, const Selection& selection);
-  ~MeasurementSet();
+  ~MeasurementSet() override;
   MeasurementSet(MeasurementSet&&) noexcept;
   MeasurementSet& operator=(MeasurementSet&&) noexcept;
-  const MeasurementSetInfo& info() const;
+  const MeasurementSetInfo& info() const override;
 
   /// Throws UserError unless `stokes` can be formed from the correlations of every window.
   void check_stokes(const std::string& stokes) const;
@@ -111,10 +125,11 @@ class MeasurementSet {
   /// DATA_DESC_ID, FLAG_ROW. Calls visit(chunk, uvw_m[row][3]) for each (UVW as read() will deliver it).
   /// Throws RunError: no rows, NaN or infinity in UVW (rows flagged by FLAG_ROW excepted, theirs is 0 then);
   /// UserError: selected fields with several phase centres and no `centre`.
-  std::vector<ChunkSpec> scan(int64_t target_visibilities, const std::optional<Direction>& centre,
-                              const std::function<void(const ChunkSpec&, View<const double, 2>)>& visit);
-  /// UVW again for chunks already known.
-  void read_uvw(const ChunkSpec& chunk, const std::optional<Direction>& centre, View<double, 2> uvw_m);
+  std::vector<ChunkSpec> scan(
+      int64_t target_visibilities, const std::optional<Direction>& centre,
+      const std::function<void(const ChunkSpec&, View<const double, 2>)>& visit) override;
+  void read_uvw(const ChunkSpec& chunk, const std::optional<Direction>& centre,
+                View<double, 2> uvw_m) override;
 
   /// Corrects what read() delivers for gains, in memory: one table after the other, the first is the outermost. Data without a valid
   /// gain are flagged. Throws UserError for gains of other antennas or feeds.
@@ -193,6 +208,8 @@ struct NewMeasurementSet {
   double sigma_jy = 0;  ///< of the noise, for SIGMA and the weights 1 / σ²; 0: weights and SIGMA are 1
 };
 
+class ObservationGeometry;
+
 /// Creates the set under a temporary name beside `path`; rows are written time by time, in any order;
 /// commit() renames it. Columns are tiled as telescopes write them: DATA, FLAG, WEIGHT_SPECTRUM, UVW, WEIGHT,
 /// SIGMA. Nothing is flagged.
@@ -205,6 +222,8 @@ class SimulationWriter {
   SimulationWriter(const SimulationWriter&) = delete;
   SimulationWriter& operator=(const SimulationWriter&) = delete;
 
+  /// Baselines and correlations of the set.
+  const ObservationGeometry& geometry() const;
   /// Rows of one time.
   int64_t baselines() const;
   /// UVW of all baselines (antenna1 < antenna2, antenna1 slowest) at a time: position(antenna2) -
@@ -220,10 +239,6 @@ class SimulationWriter {
   /// The same for visibilities as they are stored.
   /// @param vis [baseline][channel][correlation], Jy
   void write_time(int64_t time_index, View<const double, 2> uvw_m, View<const std::complex<float>, 3> vis);
-  /// CORR_TYPE codes of the set.
-  const std::vector<int>& correlations() const;
-  /// Antennas of each row of a time, [baseline][2].
-  std::vector<int32_t> baseline_antennas() const;
   /// Makes the set appear under its name. Throws RunError if a time has not been written or the disk is full.
   void commit();
 

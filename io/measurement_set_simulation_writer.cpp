@@ -1,14 +1,10 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // Creating a MeasurementSet for simulated data.
 #include "io/measurement_set_impl.hpp"
+#include "io/observation_geometry.hpp"
 
-#include <casacore/measures/Measures/MBaseline.h>
-#include <casacore/measures/Measures/MCBaseline.h>
 #include <casacore/measures/Measures/MDirection.h>
-#include <casacore/measures/Measures/MEpoch.h>
-#include <casacore/measures/Measures/MPosition.h>
-#include <casacore/measures/Measures/MeasConvert.h>
-#include <casacore/measures/Measures/MeasFrame.h>
+#include <casacore/measures/Measures/MFrequency.h>
 #include <casacore/ms/MeasurementSets/MSColumns.h>
 #include <casacore/ms/MeasurementSets/MeasurementSet.h>
 #include <casacore/tables/DataMan/StandardStMan.h>
@@ -45,51 +41,19 @@ struct OpenSet {
 
 struct SimulationWriter::Impl {
   NewMeasurementSet set;
+  std::optional<ObservationGeometry> geometry;
   std::string path, temporary;
   bool overwrite = false, committed = false;
-  std::vector<int> codes;                  ///< of the correlations
-  std::vector<std::pair<int, int>> pairs;  ///< antennas of a baseline
+  std::vector<int> codes;  ///< of the correlations
+  std::vector<std::pair<int, int>> pairs;
   std::vector<bool> written;
   std::shared_ptr<OpenSet> open;
 
-  void check() const;
-  uint64_t bytes() const;
   void create();
   void fill_subtables();
   void fill_feed();
   void discard() noexcept;
 };
-
-void SimulationWriter::Impl::check() const {
-  const auto complain = [&](const std::string& what) {
-    throw UserError(fmt::format("{} cannot be simulated: {}", in_quotes(path), what));
-  };
-  if (path.empty()) throw UserError("the simulation needs a name for its MeasurementSet");
-  if (set.antennas.size() < 2) complain("fewer than two antennas");
-  if (set.times_s.empty()) complain("no times");
-  if (set.freq_hz.empty()) complain("no channels");
-  if (!(set.interval_s > 0) || !std::isfinite(set.interval_s)) complain("the interval must be above zero");
-  if (!(set.channel_width_hz != 0) || !std::isfinite(set.channel_width_hz))
-    complain("the channel width must not be zero");
-  for (double f : set.freq_hz) {
-    if (!(f > 0) || !std::isfinite(f)) complain(fmt::format("a channel at {} Hz", f));
-  }
-  for (double t : set.times_s) {
-    if (!std::isfinite(t)) complain("a time that is not finite");
-  }
-  for (const auto& antenna : set.antennas) {
-    for (double x : antenna.position_m) {
-      if (!std::isfinite(x)) complain("antenna " + antenna.name + " has a position that is not finite");
-    }
-  }
-  if (codes.empty() || codes.size() > 4) complain("1 to 4 correlations are needed");
-  const bool circular = codes.front() <= 8;
-  for (size_t i = 0; i < codes.size(); ++i) {
-    if (codes[i] < 5 || (codes[i] <= 8) != circular || (i > 0 && codes[i] <= codes[i - 1])) {
-      complain("correlations must be some of XX, XY, YX, YY or of RR, RL, LR, LL, in that order");
-    }
-  }
-}
 
 void SimulationWriter::Impl::create() {
   using casacore::MS;
@@ -236,11 +200,6 @@ void SimulationWriter::Impl::fill_feed() {
   }
 }
 
-uint64_t SimulationWriter::Impl::bytes() const {
-  const uint64_t rows = set.times_s.size() * pairs.size(), cell = codes.size() * set.freq_hz.size();
-  return rows * (cell * 12 + (cell + 7) / 8 + codes.size() * 8 + 24 + 84) + (1 << 20);
-}
-
 void SimulationWriter::Impl::discard() noexcept {
   // casacore would flush into the files while it closes them, and a full disk is what brings us here.
   if (open) detail::abandon(std::move(open));
@@ -260,15 +219,13 @@ SimulationWriter::SimulationWriter(const std::string& path, const NewMeasurement
   m.path = path;
   while (m.path.size() > 1 && m.path.back() == '/') m.path.pop_back();
   m.overwrite = overwrite;
-  for (const auto& name : description.correlations) m.codes.push_back(correlation_code(name));
-  m.check();
+  if (m.path.empty()) throw UserError("the simulation needs a name for its MeasurementSet");
+  m.geometry.emplace(description, m.path);
+  m.codes = m.geometry->correlations();
+  m.pairs = m.geometry->pairs();
   std::error_code ignored;
   if (!overwrite && fs::exists(m.path, ignored))
     throw UserError(in_quotes(m.path) + " exists already: remove it or choose another name");
-  const int count = static_cast<int>(description.antennas.size());
-  for (int i = 0; i < count; ++i) {
-    for (int j = description.autocorrelations ? i : i + 1; j < count; ++j) m.pairs.emplace_back(i, j);
-  }
   m.written.assign(description.times_s.size(), false);
   fs::path folder = fs::path(m.path).parent_path();
   if (folder.empty()) folder = ".";
@@ -276,7 +233,7 @@ SimulationWriter::SimulationWriter(const std::string& path, const NewMeasurement
     throw RunError(
         fmt::format("{} cannot be created: there is no folder {}", in_quotes(m.path), in_quotes(folder)));
   detail::check_flush(folder, m.path);
-  detail::check_space(folder, m.path, m.bytes());
+  detail::check_space(folder, m.path, m.geometry->set_bytes());
   static std::atomic<int> serial{0};
   m.temporary = fmt::format("{}.part-{}-{}", m.path, getpid(), serial++);
   fs::remove_all(m.temporary, ignored);
@@ -298,42 +255,13 @@ SimulationWriter::~SimulationWriter() {
 
 int64_t SimulationWriter::baselines() const { return static_cast<int64_t>(impl_->pairs.size()); }
 
+const ObservationGeometry& SimulationWriter::geometry() const { return *impl_->geometry; }
+
 void SimulationWriter::uvw_m(int64_t time_index, View<double, 2> uvw_m) const {
-  const Impl& m = *impl_;
-  translated(in_quotes(m.path) + ": UVW", [&] {
-    detail::ensure_leap_seconds();
-    using namespace casacore;  // NOLINT: a page of measures
-    const auto& antennas = m.set.antennas;
-    const auto position = [&](size_t i) {
-      return MVPosition(antennas[i].position_m[0], antennas[i].position_m[1], antennas[i].position_m[2]);
-    };
-    const MDirection centre(MVDirection(m.set.phase_centre.ra_rad, m.set.phase_centre.dec_rad),
-                            MDirection::J2000);
-    const MEpoch epoch(MVEpoch(Quantity(m.set.times_s[static_cast<size_t>(time_index)], "s")), MEpoch::UTC);
-    MeasFrame frame(epoch, MPosition(position(0), MPosition::ITRF), centre);
-    MBaseline::Convert to_j2000(MBaseline::Ref(MBaseline::ITRF, frame),
-                                MBaseline::Ref(MBaseline::J2000, frame));
-    std::vector<std::array<double, 3>> at(antennas.size());
-    for (size_t i = 0; i < antennas.size(); ++i) {
-      const MVBaseline offset(position(i) - position(0));
-      const MVuvw uvw(to_j2000(offset).getValue(), centre.getValue());
-      const auto v = uvw.getValue();
-      at[i] = {v[0], v[1], v[2]};
-    }
-    for (size_t b = 0; b < m.pairs.size(); ++b) {
-      const auto &p = at[static_cast<size_t>(m.pairs[b].first)],
-                 &q = at[static_cast<size_t>(m.pairs[b].second)];
-      for (size_t k = 0; k < 3; ++k) uvw_m(static_cast<int64_t>(b), static_cast<int64_t>(k)) = q[k] - p[k];
-    }
-  });
-}
-
-const std::vector<int>& SimulationWriter::correlations() const { return impl_->codes; }
-
-std::vector<int32_t> SimulationWriter::baseline_antennas() const {
-  std::vector<int32_t> antennas;
-  for (const auto& [p, q] : impl_->pairs) antennas.insert(antennas.end(), {p, q});
-  return antennas;
+  const auto antennas = static_cast<int64_t>(impl_->set.antennas.size());
+  std::vector<double> at(static_cast<size_t>(3 * antennas));
+  impl_->geometry->antenna_uvw(time_index, {at.data(), {antennas, 3}});
+  impl_->geometry->baseline_uvw({at.data(), {antennas, 3}}, uvw_m);
 }
 
 void SimulationWriter::write_time(int64_t time_index, View<const double, 2> uvw_m, const std::string& stokes,

@@ -21,11 +21,15 @@ void add_graph(CLI::App& app, Context& context) {
                       if (const auto* imaging = std::get_if<ImagingJob>(&job)) {
                         print(graph_imaging(*imaging, *format, *level));
                         drawn = true;
+                      } else if (const auto* pipeline = std::get_if<PipelineJob>(&job)) {
+                        print(graph_pipeline(*pipeline, *format, *level));
+                        drawn = true;
                       }
                     }
                     if (!drawn)
                       throw UserError(
-                          "graph: only imaging has a graph of tasks to draw (simulate, predict and calibrate "
+                          "graph: only imaging, and what leads to it in memory, has a graph of tasks to draw "
+                          "(simulate, predict and calibrate "
                           "work through their chunks one after the other); --level stage draws the stages");
                     return 0;
                   });

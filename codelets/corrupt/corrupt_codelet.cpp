@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "codelets/corrupt/corrupt_tasks.hpp"
 
+#include <algorithm>
+
 namespace fringeflow::corrupt {
 namespace {
 
@@ -25,20 +27,26 @@ void corrupt_body(const runtime::BodyContext& context) {
 
 void screen_body(const runtime::BodyContext& context) {
   const auto& args = context.arguments<ScreenArgs>();
-  const View<const double, 2> uvw(context[1].as<const double>(), {args.rows, 3});
-  std::vector<double> position(static_cast<size_t>(2 * args.antennas));
-  for (int64_t row = 0; row < args.rows; ++row) {
-    const auto at = static_cast<size_t>(2 * row);
-    if (args.keys->antennas[at] != 0) continue;
-    const auto q = static_cast<size_t>(args.keys->antennas[at + 1]);
-    position[2 * q] = uvw(row, 0);
-    position[2 * q + 1] = uvw(row, 1);
+  const auto times = static_cast<int64_t>(args.seconds.size()),
+             sources = static_cast<int64_t>(args.lmn->size() / 3);
+  const View<const double, 2> uvw(context[1].as<const double>(), {times * args.rows, 3});
+  const View<double, 3> all(context[0].as<double>(), {sources, times, args.antennas});
+  std::vector<double> position(static_cast<size_t>(2 * args.antennas)),
+      one(static_cast<size_t>(sources * args.antennas));
+  const View<double, 2> tec(one.data(), {sources, args.antennas});
+  for (int64_t time = 0; time < times; ++time) {
+    for (int64_t row = time * args.rows; row < (time + 1) * args.rows; ++row) {
+      const auto at = static_cast<size_t>(2 * row);
+      if (args.keys->antennas[at] != 0) continue;
+      const auto q = static_cast<size_t>(args.keys->antennas[at + 1]);
+      position[2 * q] = uvw(row, 0);
+      position[2 * q + 1] = uvw(row, 1);
+    }
+    screen_cpu(args.screen, *args.waves, args.seconds[static_cast<size_t>(time)],
+               {position.data(), {args.antennas, 2}}, {args.lmn->data(), {sources, 3}}, tec);
+    for (int64_t s = 0; s < sources; ++s) std::copy_n(&tec(s, 0), args.antennas, &all(s, time, 0));
+    if (args.record) args.record(time, tec);
   }
-  const auto sources = static_cast<int64_t>(args.lmn->size() / 3);
-  const View<double, 2> tec(context[0].as<double>(), {sources, args.antennas});
-  screen_cpu(args.screen, *args.waves, args.seconds, {position.data(), {args.antennas, 2}},
-             {args.lmn->data(), {sources, 3}}, tec);
-  if (args.record) args.record(tec);
 }
 
 double corrupt_work(const void* arguments) {
@@ -49,8 +57,8 @@ double corrupt_work(const void* arguments) {
 }
 double screen_work(const void* arguments) {
   const auto& args = *static_cast<const ScreenArgs*>(arguments);
-  return 1e3 + 40. * static_cast<double>(args.lmn->size() / 3) * static_cast<double>(args.antennas) *
-                   static_cast<double>(args.waves->size());
+  return 1e3 + 40. * static_cast<double>(args.lmn->size() / 3 * args.seconds.size()) *
+                   static_cast<double>(args.antennas) * static_cast<double>(args.waves->size());
 }
 
 }  // namespace

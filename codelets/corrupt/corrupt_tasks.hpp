@@ -35,15 +35,17 @@ struct CorruptArgs {
 };
 const runtime::CodeletDef& corrupt_codelet();
 
-/// Buffers: tec [source][antenna] double (write), uvw_m [row][3] double (read), whose rows with antenna 0 first tell where the others are.
+/// Buffers: tec [source][time][antenna] double (write), uvw_m [time][row][3] double (read), whose rows with antenna 0 first tell where the
+/// others are.
 struct ScreenArgs {
   Screen screen;
   std::shared_ptr<const std::vector<ScreenWave>> waves;
   std::shared_ptr<const std::vector<double>> lmn;  ///< [source][3]
   std::shared_ptr<const RowKeys> keys;
-  int64_t antennas = 0, rows = 0;
-  double seconds = 0;                                 ///< since the first integration
-  std::function<void(View<const double, 2>)> record;  ///< the truth; called by one task of a time
+  int64_t antennas = 0, rows = 0;  ///< rows of one time
+  std::vector<double> seconds;     ///< [time], since the first integration
+  /// The truth, [source][antenna] of one of these times; called by one task of a time.
+  std::function<void(int64_t time, View<const double, 2>)> record;
 };
 const runtime::CodeletDef& screen_codelet();
 

@@ -99,29 +99,57 @@ class Calibration {
     rows.uv_m = job.uv_m;
     rows.uv_lambda = job.uv_lambda;
     access_ = std::make_shared<io::CorrelationAccess>(job.ms, std::move(rows), job.apply_column);
-    reference_ = reference_antenna(access_->info(), job.reference);
-    for (auto& part : access_->divide(job.interval_s, kChunkVisibilities))
+    source_ = access_;
+    plan();
+  }
+  Calibration(const CalibrateJob& job, std::shared_ptr<io::CorrelationSource> source,
+              graphs::CalibrationData& data)
+      : job_(job), sky_(load_sky(job.model)), source_(std::move(source)), data_(&data) {
+    io::check_writable_prefix(job.output);
+    plan();
+  }
+  void plan() {
+    reference_ = reference_antenna(source_->info(), job_.reference);
+    for (auto& part : source_->divide(job_.interval_s, kChunkVisibilities))
       units_.push_back({std::move(part), {}, -1, -1, -1});
     check_windows();
     for (auto& unit : units_) unit.shape = shape_of(unit.rows.window);
+    stokes_ = sky_.point_jy || sky_.image ? 1 : graphs::stokes_needed(sky_.components);
   }
   io::GainTable run();
 
+  size_t units() const { return units_.size(); }
+  int64_t slots() const;
+  int64_t bytes() const;
+  void create(runtime::TaskSink& runtime);
+  void submit_unit(runtime::TaskSink& runtime, size_t number_of_unit);
+  /// Solutions of all units, written. After they are done.
+  io::GainTable finish(const runtime::Runtime& runtime) const;
+
  private:
-  void load_image(runtime::Runtime& runtime);
+  struct Sizes {
+    int64_t rows = 1, samples = 1, correlations = 1, sums = 1, pieces = 0, most_pieces = 1;
+  };
+  Sizes sizes() const;
+  void load_image(runtime::TaskSink& runtime);
   Shape shape_of(int window) const;
   void check_windows() const;
-  void create(runtime::Runtime& runtime);
-  void submit_read(runtime::Runtime& runtime, const io::ChunkSpec& chunk, const Slot& slot, int32_t number);
-  void submit_solutions(runtime::Runtime& runtime);
+  void submit_read(runtime::TaskSink& runtime, const io::ChunkSpec& chunk, const Slot& slot, int32_t number);
+  void submit_correction(runtime::TaskSink& runtime, const Unit& unit, const io::ChunkSpec& chunk,
+                         const Slot& slot, int32_t number);
   void submit_corrections(runtime::Runtime& runtime);
   io::GainTable gains(const runtime::Runtime& runtime) const;
   void report(const runtime::Runtime& runtime) const;
-  const std::string& path() const { return access_->info().path; }
+  const std::string& path() const { return source_->info().path; }
 
   const CalibrateJob& job_;
   Sky sky_;
-  std::shared_ptr<io::CorrelationAccess> access_;
+  std::shared_ptr<io::CorrelationSource> source_;
+  std::shared_ptr<io::CorrelationAccess> access_;  ///< the same; null where data come in memory
+  graphs::CalibrationData* data_ = nullptr;
+  std::map<std::tuple<int, double, double>, std::shared_ptr<const std::vector<SourceGroup>>> groups_;
+  std::map<int, std::shared_ptr<const std::vector<double>>> frequencies_;
+  int32_t number_ = 0;  ///< of the next piece
   std::vector<Unit> units_;
   std::vector<Slot> ring_;
   std::vector<DataId> sums_;
@@ -132,7 +160,7 @@ class Calibration {
 };
 
 /// The pieces are those of the units, in their order.
-void Calibration::load_image(runtime::Runtime& runtime) {
+void Calibration::load_image(runtime::TaskSink& runtime) {
   std::vector<graphs::ImageModel::Piece> pieces;
   std::vector<const io::ChunkSpec*> chunks;
   std::map<int, std::shared_ptr<const std::vector<double>>> frequencies;
@@ -141,19 +169,19 @@ void Calibration::load_image(runtime::Runtime& runtime) {
       auto& freq = frequencies[chunk.window];
       if (!freq)
         freq = std::make_shared<const std::vector<double>>(
-            access_->info().windows[static_cast<size_t>(chunk.window)].freq_hz);
+            source_->info().windows[static_cast<size_t>(chunk.window)].freq_hz);
       pieces.push_back({chunk.rows, chunk.channels, chunk.phase_centre, freq});
       chunks.push_back(&chunk);
     }
   constexpr double kAccuracy = 1e-5;  // far below what noise does to gains
   image_ = std::make_unique<graphs::ImageModel>(
       runtime, *sky_.image, job_.model, path(), kAccuracy, std::move(pieces),
-      [&](size_t i, View<double, 2> out) { access_->read_uvw(*chunks[i], out); }, ring_.size());
+      [&](size_t i, View<double, 2> out) { source_->read_uvw(*chunks[i], out); }, ring_.size());
   spdlog::debug("{}", image_->choices());
 }
 
 Shape Calibration::shape_of(int window) const {
-  const auto& info = access_->info();
+  const auto& info = source_->info();
   Shape shape;
   shape.kind = job_.solve;
   shape.antennas = static_cast<int64_t>(info.antennas.size());
@@ -165,12 +193,12 @@ Shape Calibration::shape_of(int window) const {
 }
 
 void Calibration::check_windows() const {
-  const auto& info = access_->info();
+  const auto& info = source_->info();
   std::map<int, int> seen;
   std::optional<std::vector<int>> common;
   const Direction* centre = nullptr;
   for (const auto& unit : units_) {
-    const auto& codes = access_->correlations(unit.rows.window);
+    const auto& codes = source_->correlations(unit.rows.window);
     const bool parallel = codes.size() == 1 || codes.size() == 2 || codes.size() == 4;
     const bool pair =
         codes == std::vector<int>{5, 8} || codes == std::vector<int>{9, 12} || codes.size() == 1;
@@ -203,26 +231,52 @@ void Calibration::check_windows() const {
   }
 }
 
-void Calibration::create(runtime::Runtime& runtime) {
+Calibration::Sizes Calibration::sizes() const {
+  Sizes most;
+  for (const auto& unit : units_) {
+    for (const auto& chunk : unit.rows.chunks) {
+      most.rows = std::max(most.rows, chunk.rows);
+      most.samples = std::max(most.samples, chunk.rows * chunk.channels);
+    }
+    most.pieces += static_cast<int64_t>(unit.rows.chunks.size());
+    most.most_pieces = std::max(most.most_pieces, static_cast<int64_t>(unit.rows.chunks.size()));
+    most.correlations = std::max(most.correlations, unit.shape.correlations);
+    most.sums = std::max(most.sums, 8 * unit.shape.accumulator_size());
+  }
+  return most;
+}
+
+/// In memory, the data of an interval stay until they are corrected, while those of the next one arrive.
+int64_t Calibration::slots() const {
+  const auto most = sizes();
+  return std::min(data_ != nullptr ? std::max(kSlots, 2 * most.most_pieces + 2) : kSlots, most.pieces);
+}
+
+int64_t Calibration::bytes() const {
+  const auto most = sizes();
+  int64_t gains = 0;
+  for (const auto& unit : units_)
+    gains += unit.shape.blocks() * unit.shape.antennas * unit.shape.polarisations() * 17;
+  return slots() * (most.rows * 32 + most.samples * (most.correlations * 13 + stokes_ * 8)) +
+         std::clamp<int64_t>(kSumBytes / most.sums, 1, kSlots) * most.sums + gains;
+}
+
+void Calibration::create(runtime::TaskSink& runtime) {
+  ring_.clear();
+  sums_.clear();
+  number_ = 0;
   token_ = runtime.create({"set", 64, 0});
-  stokes_ = sky_.point_jy || sky_.image ? 1 : graphs::stokes_needed(sky_.components);
-  int64_t rows = 1, samples = 1, correlations = 1, sums = 1, pieces = 0;
+  const auto [rows, samples, correlations, sums, pieces, most_pieces] = sizes();
   for (auto& unit : units_) {
     const Shape& shape = unit.shape;
-    for (const auto& chunk : unit.rows.chunks) {
-      rows = std::max(rows, chunk.rows);
-      samples = std::max(samples, chunk.rows * chunk.channels);
-      ++pieces;
-    }
-    correlations = std::max(correlations, shape.correlations);
-    sums = std::max(sums, 8 * shape.accumulator_size());
     const int64_t gains = shape.blocks() * shape.antennas * shape.polarisations();
     unit.gains = runtime.create({"gains", padded(16 * gains), 0});
     unit.valid = runtime.create({"valid", padded(gains), 0});
     unit.outcomes = runtime.create(
         {"outcomes", padded(static_cast<int64_t>(sizeof(Outcome)) * shape.blocks() * shape.fits()), 0});
   }
-  for (int64_t i = 0; i < std::min(kSlots, pieces); ++i) {
+  const int64_t count = slots();
+  for (int64_t i = 0; i < count; ++i) {
     Slot slot;
     slot.uvw = runtime.create({"uvw", padded(rows * 24), 0});
     slot.antennas = runtime.create({"antennas", padded(rows * 8), 0});
@@ -235,11 +289,17 @@ void Calibration::create(runtime::Runtime& runtime) {
   }
   for (int64_t i = 0; i < std::clamp<int64_t>(kSumBytes / sums, 1, kSlots); ++i)
     sums_.push_back(runtime.create({"sums", padded(sums), 0}));
+  if (sky_.image) load_image(runtime);
 }
 
-void Calibration::submit_read(runtime::Runtime& runtime, const io::ChunkSpec& chunk, const Slot& slot,
+void Calibration::submit_read(runtime::TaskSink& runtime, const io::ChunkSpec& chunk, const Slot& slot,
                               int32_t number) {
-  const int64_t correlations = access_->info().windows[static_cast<size_t>(chunk.window)].correlations;
+  if (data_ != nullptr) {
+    data_->submit_data(runtime, chunk, static_cast<size_t>(number) % ring_.size(),
+                       {slot.uvw, slot.antennas, slot.vis, slot.weight, slot.flag}, number);
+    return;
+  }
+  const int64_t correlations = source_->info().windows[static_cast<size_t>(chunk.window)].correlations;
   auto read = [access = access_, &chunk](io::CorrelationBuffers& out) { access->read(chunk, out); };
   runtime.submit(runtime::make_task(
       calibrate::read_correlations_codelet(),
@@ -253,56 +313,69 @@ void Calibration::submit_read(runtime::Runtime& runtime, const io::ChunkSpec& ch
       {number}, 2));
 }
 
-void Calibration::submit_solutions(runtime::Runtime& runtime) {
-  std::map<std::tuple<int, double, double>, std::shared_ptr<const std::vector<SourceGroup>>> groups;
-  std::map<int, std::shared_ptr<const std::vector<double>>> frequencies;
-  if (sky_.image) load_image(runtime);
-  int32_t number = 0;
-  for (size_t i = 0; i < units_.size() && !runtime.failed(); ++i) {
-    const Unit& unit = units_[i];
-    const int window = unit.rows.window;
-    auto& freq = frequencies[window];
-    if (!freq)
-      freq = std::make_shared<const std::vector<double>>(
-          access_->info().windows[static_cast<size_t>(window)].freq_hz);
-    const auto codes = std::make_shared<const std::vector<int>>(access_->correlations(window));
-    const DataId sums = sums_[i % sums_.size()];
-    bool first = true;
-    for (const auto& chunk : unit.rows.chunks) {
-      const Slot& slot = ring_[static_cast<size_t>(number) % ring_.size()];
-      submit_read(runtime, chunk, slot, number);
-      if (image_) {
-        const auto piece = static_cast<size_t>(number);
-        image_->submit(runtime, piece, piece % ring_.size(), slot.uvw, slot.model, number);
-      } else {
-        auto& group = groups[{window, chunk.phase_centre.ra_rad, chunk.phase_centre.dec_rad}];
-        if (!group)
-          group =
-              graphs::source_groups(sky_.seen_from(chunk.phase_centre), chunk.phase_centre, *freq, stokes_);
-        runtime.submit(runtime::make_task(simulate_codelet(),
-                                          SimulateTaskArgs{chunk.rows, chunk.channels, stokes_, freq, group},
-                                          {{slot.model, Access::write}, {slot.uvw, Access::read}}, {number}));
-      }
-      runtime.submit(
-          runtime::make_task(calibrate::accumulate_codelet(),
-                             calibrate::AccumulateArgs{unit.shape, chunk.rows, stokes_, codes, first},
-                             {{sums, first ? Access::write : Access::read_write},
-                              {slot.vis, Access::read},
-                              {slot.weight, Access::read},
-                              {slot.antennas, Access::read},
-                              {slot.model, Access::read}},
-                             {number}));
-      first = false;
-      ++number;
+void Calibration::submit_unit(runtime::TaskSink& runtime, size_t number_of_unit) {
+  const Unit& unit = units_[number_of_unit];
+  const int window = unit.rows.window;
+  auto& freq = frequencies_[window];
+  if (!freq)
+    freq = std::make_shared<const std::vector<double>>(
+        source_->info().windows[static_cast<size_t>(window)].freq_hz);
+  const auto codes = std::make_shared<const std::vector<int>>(source_->correlations(window));
+  const DataId sums = sums_[number_of_unit % sums_.size()];
+  const int32_t first_number = number_;
+  for (const auto& chunk : unit.rows.chunks) {
+    const int32_t number = number_++;
+    const bool first = number == first_number;
+    const Slot& slot = ring_[static_cast<size_t>(number) % ring_.size()];
+    submit_read(runtime, chunk, slot, number);
+    if (image_) {
+      const auto piece = static_cast<size_t>(number);
+      image_->submit(runtime, piece, piece % ring_.size(), slot.uvw, slot.model, number);
+    } else {
+      auto& group = groups_[{window, chunk.phase_centre.ra_rad, chunk.phase_centre.dec_rad}];
+      if (!group)
+        group = graphs::source_groups(sky_.seen_from(chunk.phase_centre), chunk.phase_centre, *freq, stokes_);
+      runtime.submit(runtime::make_task(simulate_codelet(),
+                                        SimulateTaskArgs{chunk.rows, chunk.channels, stokes_, freq, group},
+                                        {{slot.model, Access::write}, {slot.uvw, Access::read}}, {number}));
     }
-    runtime.submit(runtime::make_task(calibrate::solve_codelet(),
-                                      calibrate::SolveArgs{unit.shape, reference_},
-                                      {{unit.gains, Access::write},
-                                       {unit.valid, Access::write},
-                                       {unit.outcomes, Access::write},
-                                       {sums, Access::read}},
-                                      {number - 1}, 1));
+    runtime.submit(
+        runtime::make_task(calibrate::accumulate_codelet(),
+                           calibrate::AccumulateArgs{unit.shape, chunk.rows, stokes_, codes, first},
+                           {{sums, first ? Access::write : Access::read_write},
+                            {slot.vis, Access::read},
+                            {slot.weight, Access::read},
+                            {slot.antennas, Access::read},
+                            {slot.model, Access::read}},
+                           {number}));
   }
+  runtime.submit(runtime::make_task(calibrate::solve_codelet(), calibrate::SolveArgs{unit.shape, reference_},
+                                    {{unit.gains, Access::write},
+                                     {unit.valid, Access::write},
+                                     {unit.outcomes, Access::write},
+                                     {sums, Access::read}},
+                                    {number_ - 1}, 1));
+  if (data_ == nullptr) return;
+  int32_t number = first_number;
+  for (const auto& chunk : unit.rows.chunks) {
+    const Slot& slot = ring_[static_cast<size_t>(number) % ring_.size()];
+    if (!job_.apply_column.empty()) submit_correction(runtime, unit, chunk, slot, number);
+    data_->submit_onwards(runtime, chunk, {slot.uvw, slot.antennas, slot.vis, slot.weight, slot.flag},
+                          number);
+    ++number;
+  }
+}
+
+void Calibration::submit_correction(runtime::TaskSink& runtime, const Unit& unit, const io::ChunkSpec& chunk,
+                                    const Slot& slot, int32_t number) {
+  runtime.submit(runtime::make_task(calibrate::apply_codelet(), calibrate::ApplyArgs{unit.shape, chunk.rows},
+                                    {{slot.vis, Access::read_write},
+                                     {slot.flag, Access::read_write},
+                                     {slot.count, Access::write},
+                                     {slot.antennas, Access::read},
+                                     {unit.gains, Access::read},
+                                     {unit.valid, Access::read}},
+                                    {number}));
 }
 
 void Calibration::submit_corrections(runtime::Runtime& runtime) {
@@ -323,15 +396,7 @@ void Calibration::submit_corrections(runtime::Runtime& runtime) {
     const auto& [unit, chunk] = pieces[i];
     const Slot& slot = ring_[i % ahead];
     const auto number = static_cast<int32_t>(i);
-    runtime.submit(runtime::make_task(calibrate::apply_codelet(),
-                                      calibrate::ApplyArgs{unit->shape, chunk->rows},
-                                      {{slot.vis, Access::read_write},
-                                       {slot.flag, Access::read_write},
-                                       {slot.count, Access::write},
-                                       {slot.antennas, Access::read},
-                                       {unit->gains, Access::read},
-                                       {unit->valid, Access::read}},
-                                      {number}));
+    submit_correction(runtime, *unit, *chunk, slot, number);
     auto write = [this, chunk = chunk](View<const std::complex<float>, 3> vis, View<const uint8_t, 3> flag,
                                        int64_t changed) {
       access_->write(*chunk, vis, flag, changed > 0);
@@ -352,14 +417,14 @@ void Calibration::submit_corrections(runtime::Runtime& runtime) {
 
 /// Solutions of all windows on one frequency axis.
 io::GainTable Calibration::gains(const runtime::Runtime& runtime) const {
-  const auto& info = access_->info();
+  const auto& info = source_->info();
   io::GainTable table;
-  table.times_s = access_->interval_times_s();
-  table.bounds_s = access_->interval_bounds_s();
+  table.times_s = source_->interval_times_s();
+  table.bounds_s = source_->interval_bounds_s();
   table.antennas = info.antennas;
   table.amplitudes = job_.solve == SolveKind::diagonal || job_.solve == SolveKind::full;
   table.centre = units_.front().rows.chunks.front().phase_centre;
-  const auto& codes = access_->correlations(units_.front().rows.window);
+  const auto& codes = source_->correlations(units_.front().rows.window);
   const int64_t polarisations = units_.front().shape.polarisations();
   if (job_.solve != SolveKind::scalar_phase)
     for (int64_t p = 0; p < polarisations; ++p) {
@@ -433,7 +498,7 @@ void Calibration::report(const runtime::Runtime& runtime) const {
   std::nth_element(iterations.begin(), iterations.begin() + static_cast<int64_t>(iterations.size() / 2),
                    iterations.end());
   spdlog::info("{} fits in {} intervals: median {} iterations, residual {:.3g} of the data (rms)", fits,
-               access_->interval_times_s().size(), iterations[iterations.size() / 2],
+               source_->interval_times_s().size(), iterations[iterations.size() / 2],
                std::sqrt(residual / data));
   spdlog::info("chi^2 (sum of weight x |data - model|^2): {:.6g} of {:.6g} without a model", residual, data);
   if (empty > 0) spdlog::info("{} fits had no data", empty);
@@ -477,6 +542,21 @@ void report_antennas(const io::GainTable& table) {
   if (!poor.empty()) spdlog::warn("mostly flagged solutions: {}", fmt::join(poor, ", "));
 }
 
+io::GainTable Calibration::finish(const runtime::Runtime& runtime) const {
+  report(runtime);
+  io::GainTable table = gains(runtime);
+  if (job_.normalise && table.amplitudes) normalise_amplitudes(table);
+  report_antennas(table);
+  io::write_h5parm(job_.output, table);
+  if (job_.plot)
+    for (const auto& file : io::write_gain_plots(job_.output, table)) spdlog::info("plot {}", file);
+  const auto good = std::count(table.valid.begin(), table.valid.end(), 1);
+  spdlog::info("{}: {} intervals x {} frequencies x {} antennas x {}, {:.1f} % flagged", job_.output,
+               table.times_s.size(), table.freq_hz.size(), table.antennas.size(), table.pols(),
+               100 - 100 * static_cast<double>(good) / static_cast<double>(table.size()));
+  return table;
+}
+
 io::GainTable Calibration::run() {
   const auto start = std::chrono::steady_clock::now();
   runtime::Runtime runtime(job_.runtime);
@@ -484,19 +564,9 @@ io::GainTable Calibration::run() {
   io::GainTable table;
   {
     const graphs::RunWatch watch(runtime, 0);
-    submit_solutions(runtime);
+    for (size_t i = 0; i < units_.size() && !runtime.failed(); ++i) submit_unit(runtime, i);
     runtime.wait_all();
-    report(runtime);
-    table = gains(runtime);
-    if (job_.normalise && table.amplitudes) normalise_amplitudes(table);
-    report_antennas(table);
-    io::write_h5parm(job_.output, table);
-    if (job_.plot)
-      for (const auto& file : io::write_gain_plots(job_.output, table)) spdlog::info("plot {}", file);
-    const auto good = std::count(table.valid.begin(), table.valid.end(), 1);
-    spdlog::info("{}: {} intervals x {} frequencies x {} antennas x {}, {:.1f} % flagged", job_.output,
-                 table.times_s.size(), table.freq_hz.size(), table.antennas.size(), table.pols(),
-                 100 - 100 * static_cast<double>(good) / static_cast<double>(table.size()));
+    table = finish(runtime);
     if (!job_.apply_column.empty()) {
       submit_corrections(runtime);
       runtime.wait_all();
@@ -512,6 +582,30 @@ io::GainTable Calibration::run() {
 }
 
 }  // namespace
+
+namespace graphs {
+
+struct CalibrationInMemory::Impl {
+  Impl(const CalibrateJob& the_job, std::shared_ptr<io::CorrelationSource> source, CalibrationData& data)
+      : job(the_job), calibration(job, std::move(source), data) {}
+  CalibrateJob job;
+  Calibration calibration;
+};
+
+CalibrationInMemory::CalibrationInMemory(const CalibrateJob& job,
+                                         std::shared_ptr<io::CorrelationSource> source, CalibrationData& data)
+    : impl_(std::make_unique<Impl>(job, std::move(source), data)) {}
+CalibrationInMemory::~CalibrationInMemory() = default;
+size_t CalibrationInMemory::units() const { return impl_->calibration.units(); }
+int64_t CalibrationInMemory::slots() const { return impl_->calibration.slots(); }
+int64_t CalibrationInMemory::bytes() const { return impl_->calibration.bytes(); }
+void CalibrationInMemory::create(runtime::TaskSink& sink) { impl_->calibration.create(sink); }
+void CalibrationInMemory::submit(runtime::TaskSink& sink, size_t unit) {
+  impl_->calibration.submit_unit(sink, unit);
+}
+void CalibrationInMemory::finish(const runtime::Runtime& runtime) { impl_->calibration.finish(runtime); }
+
+}  // namespace graphs
 
 int64_t reference_antenna(const io::MeasurementSetInfo& info, const std::string& name) {
   if (name.empty()) return -1;

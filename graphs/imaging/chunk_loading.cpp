@@ -28,6 +28,11 @@ void ImagingGraph::create_chunks() {
   if (memory.resident) {
     for (size_t i = 0; i < n; ++i)
       resident_[i].chunk = create("chunk " + std::to_string(i), plan_.chunks[i].layout.bytes());
+    if (feed_ != nullptr) {
+      std::vector<DataId> chunks;
+      for (const auto& one : resident_) chunks.push_back(one.chunk);
+      feed_->begin(sink_, plan_, chunks, counters_);
+    }
   } else {
     int64_t most = 0;
     for (const auto& chunk : plan_.chunks) most = std::max(most, chunk.layout.bytes());
@@ -57,14 +62,30 @@ ImagingGraph::Loaded& ImagingGraph::load(size_t chunk) {
   if (resident && loaded_once_[chunk]) return resident_[chunk];
   auto& slot = resident ? resident_[chunk] : ring_[static_cast<size_t>(loads_++) % ring_.size()];
   if (!resident && resident_[chunk].predicted >= 0) slot.predicted = resident_[chunk].predicted;
-  ReadArgs args{planned.set,        planned.spec, planned.layout,      plan_.job.image.stokes,
-                plan_.centre_shift, counters_,    !loaded_once_[chunk]};
+  if (feed_ != nullptr) {
+    if (!sink_.failed()) feed_->submit_visibilities(sink_, chunk);
+    loaded_once_[chunk] = true;
+    return slot;
+  }
+  ReadArgs args{plan_.measurement_sets[static_cast<size_t>(planned.spec.ms)],
+                planned.spec,
+                planned.layout,
+                plan_.job.image.stokes,
+                plan_.centre_shift,
+                counters_,
+                !loaded_once_[chunk]};
   submit(runtime::make_task(
       read_codelet(), std::move(args),
       {{slot.chunk, Access::write}, {tokens_[static_cast<size_t>(planned.spec.ms)], Access::read_write}},
       tag(static_cast<int32_t>(chunk)), 10));
   loaded_once_[chunk] = true;
   return slot;
+}
+
+ImagingGraph::Loaded& ImagingGraph::load_weights(size_t chunk) {
+  if (!plan_.density_ahead) return load(chunk);
+  if (!sink_.failed()) feed_->submit_weights(sink_, chunk);
+  return resident_[chunk];
 }
 
 void ImagingGraph::weigh(size_t chunk, Loaded& loaded) {
@@ -112,7 +133,7 @@ void ImagingGraph::density_pass() {
   density_summary_ = create("density summary", 64);
   submit(runtime::make_task(image::zero_codelet(), image::ZeroArgs{bytes}, {{density_, Access::write}}));
   for (size_t i = 0; i < plan_.chunks.size(); ++i) {
-    const auto& loaded = load(i);
+    const auto& loaded = load_weights(i);
     weight::DensityArgs args{geometry, plan_.chunks[i].layout, plan_.chunks[i].freq_hz};
     submit(runtime::make_task(weight::density_codelet(), std::move(args),
                               {{density_, Access::read_write}, {loaded.chunk, Access::read}},

@@ -17,13 +17,27 @@ struct GainTable;
 /// Gains that the sets of a job are corrected for while they are read, by position in ImagingJob::ms; the first of each is the outermost.
 using GainsOfSets = std::vector<std::vector<std::shared_ptr<const io::GainTable>>>;
 
+namespace graphs {
+class ChunkFeed;
+}
+
+/// Stages of a workflow that ran before this one and left files for it.
+struct StagesBefore {
+  double seconds = 0;
+  int64_t bytes_read = 0, bytes_written = 0;
+};
+
 /// Runs one job. Throws UserError or RunError; then no product has appeared.
-void run_imaging(const ImagingJob& job, const GainsOfSets& gains = {});
+void run_imaging(const ImagingJob& job, const GainsOfSets& gains = {}, const StagesBefore& before = {});
+/// The same with chunks that others make in memory.
+void run_imaging(const ImagingJob& job, graphs::ChunkFeed& feed);
 
 /// The plan before running: choices, tasks, bytes, peak memory, estimated time; one JSON object with `json`.
-std::string plan_imaging(const ImagingJob& job, bool json);
+/// @param feed makes the chunks in memory; null: they are read
+std::string plan_imaging(const ImagingJob& job, bool json, graphs::ChunkFeed* feed = nullptr);
 
 /// The physical graph as dot, mermaid or json.
-std::string graph_imaging(const ImagingJob& job, const std::string& format, const std::string& level);
+std::string graph_imaging(const ImagingJob& job, const std::string& format, const std::string& level,
+                          graphs::ChunkFeed* feed = nullptr);
 
 }  // namespace fringeflow

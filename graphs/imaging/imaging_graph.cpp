@@ -5,7 +5,8 @@
 
 namespace fringeflow::graphs {
 
-ImagingGraph::ImagingGraph(const ImagingPlan& plan, runtime::TaskSink& sink) : plan_(plan), sink_(sink) {
+ImagingGraph::ImagingGraph(const ImagingPlan& plan, runtime::TaskSink& sink, ChunkFeed* feed)
+    : plan_(plan), sink_(sink), feed_(feed) {
   create_chunks();
   create_grids();
   const int64_t image_bytes = plan_.geometry.nx * plan_.geometry.ny * int64_t{sizeof(float)};
@@ -34,8 +35,8 @@ void ImagingGraph::dirty() {
   grid_pass(instances, false);
 }
 
-void record_graph(const ImagingPlan& plan, runtime::TaskSink& sink, int cycles) {
-  ImagingGraph graph(plan, sink);
+void record_graph(const ImagingPlan& plan, runtime::TaskSink& sink, int cycles, ChunkFeed* feed) {
+  ImagingGraph graph(plan, sink, feed);
   graph.assume_cycles(cycles);
   graph.dirty();
   graph.write_dirty(nullptr);

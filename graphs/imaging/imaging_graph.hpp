@@ -37,7 +37,8 @@ struct ImageSet {
 
 class ImagingGraph {
  public:
-  ImagingGraph(const ImagingPlan& plan, runtime::TaskSink& sink);
+  /// @param feed that the job was planned with; null: chunks are read
+  ImagingGraph(const ImagingPlan& plan, runtime::TaskSink& sink, ChunkFeed* feed = nullptr);
 
   /// Weights, PSF and dirty images. After it `images().residual` holds the dirty images.
   void dirty();
@@ -75,6 +76,8 @@ class ImagingGraph {
   // chunks (chunk_loading.cpp)
   void create_chunks();
   Loaded& load(size_t chunk);
+  /// UVW and weights at least.
+  Loaded& load_weights(size_t chunk);
   void weigh(size_t chunk, Loaded& loaded);
   void build_index(size_t chunk, Loaded& loaded, size_t channel, size_t facet);
   void density_pass();
@@ -143,6 +146,7 @@ class ImagingGraph {
 
   const ImagingPlan& plan_;
   runtime::TaskSink& sink_;
+  ChunkFeed* feed_ = nullptr;
   std::shared_ptr<ReadCounters> counters_ = std::make_shared<ReadCounters>();
   int32_t cycle_ = 0;
   int assumed_cycles_ = kTypicalCycles;
@@ -168,6 +172,7 @@ class ImagingGraph {
 };
 
 /// The whole job into a sink that runs nothing.
-void record_graph(const ImagingPlan& plan, runtime::TaskSink& sink, int cycles = kTypicalCycles);
+void record_graph(const ImagingPlan& plan, runtime::TaskSink& sink, int cycles = kTypicalCycles,
+                  ChunkFeed* feed = nullptr);
 
 }  // namespace fringeflow::graphs

@@ -17,7 +17,7 @@ namespace fringeflow::graphs {
 namespace {
 
 /// Divides the distinct channel frequencies of all sets into `count` groups of equal size.
-std::vector<OutputChannel> output_channels(const std::vector<std::shared_ptr<io::MeasurementSet>>& sets,
+std::vector<OutputChannel> output_channels(const std::vector<std::shared_ptr<io::VisibilitySource>>& sets,
                                            int64_t count) {
   std::set<double> distinct;
   double width = 0;
@@ -121,15 +121,21 @@ void mark_tiles(ImagingPlan& plan, int strips) {
 
 }  // namespace
 
-ImagingPlan plan_imaging_job(const ImagingJob& job) {
+ImagingPlan plan_imaging_job(const ImagingJob& job, ChunkFeed* feed) {
   ImagingPlan plan;
   plan.job = job;
   const auto& image = job.image;
   plan.geometry = {image.nx, image.ny, image.cell_rad};
   plan.max_uv_lambda = 1 / (2 * image.cell_rad);
-  for (const auto& path : job.ms)
-    plan.sets.push_back(std::make_shared<io::MeasurementSet>(path, job.selection));
-  io::check_compatible(plan.sets, image.centre);
+  if (feed != nullptr) {
+    plan.sets.push_back(feed->source());
+    plan.density_ahead = feed->weights_known();
+  } else {
+    for (const auto& path : job.ms)
+      plan.measurement_sets.push_back(std::make_shared<io::MeasurementSet>(path, job.selection));
+    io::check_compatible(plan.measurement_sets, image.centre);
+    plan.sets.assign(plan.measurement_sets.begin(), plan.measurement_sets.end());
+  }
   plan.centre = image.centre ? *image.centre : plan.sets.front()->info().phase_centre;
   plan.centre_shift = image.centre;
   plan.channels = output_channels(plan.sets, image.channels_out);
@@ -149,6 +155,7 @@ ImagingPlan plan_imaging_job(const ImagingJob& job) {
   plan.memory.budget =
       job.runtime.memory_bytes > 0 ? job.runtime.memory_bytes : runtime::available_memory_bytes() * 8 / 10;
   scan(plan, chunk_visibilities(plan.memory.budget, plan.stokes()));
+  if (feed != nullptr) plan.feed_bytes = feed->bytes();
   if (plan.chunks.empty()) throw RunError(plan.sets.front()->info().path + ": no rows are selected");
 
   gridder::PlanOptions options;
@@ -193,8 +200,11 @@ std::string describe(const ImagingPlan& plan) {
       "{:.0f} ({} waves), "
       "transforms {:.0f}, clean {:.0f}\n",
       mib(memory.total()), mib(memory.budget), mib(memory.base), mib(memory.read_buffers), mib(memory.chunks),
-      memory.resident ? "kept" : fmt::format("ring of {}", memory.ring_slots), mib(memory.images),
-      mib(memory.grids), plan.sky_waves.size(), mib(memory.transforms), mib(memory.clean));
+      !plan.reads()     ? "made in memory"
+      : memory.resident ? "kept"
+                        : fmt::format("ring of {}", memory.ring_slots),
+      mib(memory.images), mib(memory.grids), plan.sky_waves.size(), mib(memory.transforms),
+      mib(memory.clean));
   return text;
 }
 

@@ -14,6 +14,7 @@
 #include "codelets/fft/transforms.hpp"
 #include "codelets/gridder/grid_chunk.hpp"
 #include "codelets/gridder/plan.hpp"
+#include "graphs/imaging/chunk_feed.hpp"
 #include "io/measurement_set.hpp"
 #include "io/options.hpp"
 #include "runtime/machine.hpp"
@@ -34,7 +35,7 @@ struct OutputChannel {
 
 /// A chunk and its part in every output channel.
 struct PlannedChunk {
-  std::shared_ptr<io::MeasurementSet> set;
+  std::shared_ptr<io::VisibilitySource> set;
   io::ChunkSpec spec;
   ChunkLayout layout;
   std::shared_ptr<const std::vector<double>> freq_hz;
@@ -73,7 +74,9 @@ struct MemoryPlan {
 
 struct ImagingPlan {
   ImagingJob job;
-  std::vector<std::shared_ptr<io::MeasurementSet>> sets;
+  std::vector<std::shared_ptr<io::VisibilitySource>> sets;
+  std::vector<std::shared_ptr<io::MeasurementSet>>
+      measurement_sets;                   ///< the same; none where chunks are made in memory
   std::optional<Direction> centre_shift;  ///< the asked centre, when it differs from the data's
   Direction centre;
   gridder::ImageGeometry geometry;
@@ -89,6 +92,10 @@ struct ImagingPlan {
   deconvolve::MinorOptions minor;
   deconvolve::LoopOptions loop;
   std::vector<deconvolve::Rect> sub_images;
+  /// The density of weights does not wait for visibilities.
+  bool density_ahead = false;
+  int64_t feed_bytes = 0;  ///< buffers of what makes chunks in memory
+  bool reads() const { return !measurement_sets.empty(); }
   bool needs_density() const { return job.image.weighting != WeightingScheme::natural; }
   bool cleans() const { return job.deconvolve.iterations > 0; }
   int workers() const { return job.runtime.cpus > 0 ? job.runtime.cpus : runtime::available_cores(); }
@@ -101,7 +108,8 @@ struct ImagingPlan {
 
 /// Opens the sets, scans them and plans. Throws UserError and RunError as the parts do, and UserError when the job does not fit in
 /// runtime.memory at all (naming what it would need).
-ImagingPlan plan_imaging_job(const ImagingJob& job);
+/// @param feed makes the chunks in memory; null: they are read
+ImagingPlan plan_imaging_job(const ImagingJob& job, ChunkFeed* feed = nullptr);
 
 /// Fills plan.minor, loop and sub_images (clean_options.cpp).
 void plan_cleaning(ImagingPlan& plan);

@@ -145,7 +145,7 @@ void plan_memory(ImagingPlan& plan) {
   const int64_t stokes = plan.stokes(), channels = static_cast<int64_t>(plan.channels.size());
   const int64_t sky_instances = stokes + (plan.job.image.psf ? 1 : 0);
 
-  memory.base = 176 * kMiB;
+  memory.base = 176 * kMiB + plan.feed_bytes;
   int64_t chunk_bytes = 0, all_chunks = 0, all_predicted = 0, predicted_bytes = 0, rows_most = 0, indices = 0,
           index_most = 0;
   int64_t stored_most = 0;
@@ -161,7 +161,8 @@ void plan_memory(ImagingPlan& plan) {
     stored_most = std::max(stored_most, chunk.spec.stored_rows * chunk.layout.channels);
   }
   // DATA, flags and weights of up to four correlations, per set that reads at the same time.
-  memory.read_buffers = 64 * stored_most * std::min<int64_t>(static_cast<int64_t>(plan.sets.size()), 4);
+  memory.read_buffers =
+      64 * stored_most * std::min<int64_t>(static_cast<int64_t>(plan.measurement_sets.size()), 4);
 
   // residual, model and PSF, accumulators (double when the grid is), corrected strips, products on their way out.
   int64_t accumulators = 0;
@@ -218,9 +219,25 @@ void plan_memory(ImagingPlan& plan) {
     memory.strip_stores = 0;
     return false;
   };
-  memory.resident = (plan.needs_density() && by_strips()) || arrange(kept, kModelBytes);
+  // Where chunks come one by one and their weights are known, they are gridded as they come, unless the grids are so large that
+  // touching all of them costs more than waiting.
+  constexpr int64_t kStreamedGrids = 1024 * kMiB;
+  const auto streamed = [&] {
+    return !plan.needs_density() ||
+           (plan.density_ahead &&
+            largest_wave(plan, pack_waves(plan, sky_instances, all, all)) * sky_instances <= kStreamedGrids &&
+            arrange(kept, kModelBytes));
+  };
+  const bool by_chunks = streamed();
+  memory.resident = (!by_chunks && by_strips()) || arrange(kept, kModelBytes);
   memory.predicted_resident = true;
   memory.ring_slots = n;
+  if (!memory.resident && !plan.reads())
+    throw UserError(
+        fmt::format("runtime.memory: {} MiB are not enough to image in memory what is simulated ({} MiB of "
+                    "visibilities): give more memory, or "
+                    "go through files with runtime.pipeline: files",
+                    memory.budget / kMiB, kept / kMiB + 1));
   if (!memory.resident) {
     // A ring; what is left after the grids goes into more slots, so that reading can run ahead.
     memory.ring_slots = std::min(n, kLeastSlots);
@@ -246,7 +263,7 @@ void plan_memory(ImagingPlan& plan) {
     memory.chunks += more * slot;
   }
   // While chunks arrive one by one, gridding must not wait for many; once they are all here, large batches are kinder to the caches.
-  const bool streams = !memory.resident || !plan.needs_density();
+  const bool streams = !memory.resident || by_chunks;
   const int64_t wanted = streams ? std::clamp<int64_t>(n / 32, 1, 16) : std::min<int64_t>(n, 16);
   plan.batch_chunks = memory.resident ? wanted : std::clamp<int64_t>(memory.ring_slots / 2, 1, wanted);
   // A second set lets a slab's transforms begin before the last one's end; large ones cost more in first touches than that saves.

@@ -124,13 +124,14 @@ std::string closing_lines(const ImagingPlan& plan, const ImagingGraph& graph, co
                   total.visibilities - total.flagged - beyond, total.flagged,
                   static_cast<double>(total.flagged) * share, beyond, static_cast<double>(beyond) * share);
   text += fmt::format(
-      "time, memory  {}, {:.3g} Mvis/s; peak {:.0f} MiB of {:.0f} planned (limit {:.0f}); columns read "
-      "{:.2f} times\n",
+      "time, memory  {}, {:.3g} Mvis/s; peak {:.0f} MiB of {:.0f} planned (limit {:.0f}); {}\n",
       duration_text(seconds), static_cast<double>(total.visibilities) * 1e-6 / seconds,
       static_cast<double>(peak_memory) / (1 << 20), static_cast<double>(plan.memory.total()) / (1 << 20),
       static_cast<double>(plan.memory.budget) / (1 << 20),
-      static_cast<double>(graph.counters()->bytes()) /
-          static_cast<double>(std::max<int64_t>(total.bytes, 1)));
+      plan.reads() ? fmt::format("columns read {:.2f} times",
+                                 static_cast<double>(graph.counters()->bytes()) /
+                                     static_cast<double>(std::max<int64_t>(total.bytes, 1)))
+                   : "nothing read");
   int images = 0;
   std::string others;
   for (const auto& path : products.paths()) {
@@ -155,14 +156,15 @@ std::string closing_lines(const ImagingPlan& plan, const ImagingGraph& graph, co
 }
 
 /// For the progress line: what the cost model thinks of the whole graph.
-double predicted_core_seconds(const ImagingPlan& plan, const runtime::CostModel& costs) {
+double predicted_core_seconds(const ImagingPlan& plan, const runtime::CostModel& costs,
+                              graphs::ChunkFeed* feed) {
   graphs::Recorder recorder;
-  graphs::record_graph(plan, recorder);
+  graphs::record_graph(plan, recorder, graphs::kTypicalCycles, feed);
   return graphs::totals(recorder, costs).compute_s;
 }
 
 void notes(const ImagingPlan& plan, graphs::RunLog& log) {
-  for (const auto& set : plan.sets) {
+  for (const auto& set : plan.measurement_sets) {
     const auto& info = set->info();
     if (info.column_was_auto) log.info(fmt::format("{}: imaging column {}", info.path, info.column));
     for (const auto& note : info.notes) spdlog::warn("{}: {}", info.path, note);
@@ -174,14 +176,22 @@ void notes(const ImagingPlan& plan, graphs::RunLog& log) {
           plan.channels[c].freq_begin_hz * 1e-6, plan.channels[c].freq_end_hz * 1e-6);
 }
 
-}  // namespace
+/// Of a workflow that went through files, the same figures as of one in memory.
+nlohmann::json through_files(const StagesBefore& before, double seconds, int64_t bytes_read) {
+  return {{"mode", "files"},
+          {"makespan_s", before.seconds + seconds},
+          {"stages_before_s", before.seconds},
+          {"bytes_written", before.bytes_written},
+          {"bytes_read", before.bytes_read + bytes_read}};
+}
 
-void run_imaging(const ImagingJob& job, const GainsOfSets& gains) {
+void run(const ImagingJob& job, const GainsOfSets& gains, const StagesBefore& before,
+         graphs::ChunkFeed* feed) {
   graphs::RunRecord record;
   io::check_writable_prefix(job.write.prefix);
   graphs::RunLog log;
-  const auto plan = graphs::plan_imaging_job(job);
-  for (size_t i = 0; i < gains.size(); ++i) plan.sets[i]->correct_for(gains[i]);
+  const auto plan = graphs::plan_imaging_job(job, feed);
+  for (size_t i = 0; i < gains.size(); ++i) plan.measurement_sets[i]->correct_for(gains[i]);
   notes(plan, log);
   log.info(graphs::describe(plan));
   record.phase("planning");
@@ -196,10 +206,10 @@ void run_imaging(const ImagingJob& job, const GainsOfSets& gains) {
       job.runtime.gpus > info.gpus)
     spdlog::warn("workers obtained: {} cores, {} GPUs, {} for I/O; asked: {}, {}, {}", info.cpus, info.gpus,
                  info.io_workers, info.cpus_asked, info.gpus_asked, info.io_workers_asked);
-  ImagingGraph graph(plan, runtime);
+  ImagingGraph graph(plan, runtime, feed);
   try {
     const graphs::RunWatch watch(
-        runtime, isatty(STDERR_FILENO) != 0 ? predicted_core_seconds(plan, runtime.costs()) : 0);
+        runtime, isatty(STDERR_FILENO) != 0 ? predicted_core_seconds(plan, runtime.costs(), feed) : 0);
     graph.dirty();
     graph.write_dirty(products);
     if (plan.cleans()) {
@@ -216,6 +226,7 @@ void run_imaging(const ImagingJob& job, const GainsOfSets& gains) {
     throw;
   }
   record.phase("graph");
+  if (feed != nullptr) feed->finish(runtime);
   if (plan.cleans()) write_components(plan, graph, *products);
   products->commit();
 
@@ -251,6 +262,10 @@ void run_imaging(const ImagingJob& job, const GainsOfSets& gains) {
           "output channel {} ({:.6g}..{:.6g} MHz) is flagged or of zero weight throughout: its images are "
           "blank",
           c, plan.channels[c].freq_begin_hz * 1e-6, plan.channels[c].freq_end_hz * 1e-6);
+  if (feed != nullptr)
+    metrics["pipeline"] = feed->metrics(timeline, metrics["time_s"]);
+  else if (before.seconds > 0)
+    metrics["pipeline"] = through_files(before, metrics["time_s"], graph.counters()->bytes());
   const auto lines = closing_lines(plan, graph, runtime, *products, metrics);
   log.info(lines);
   directory.write_text("log.txt", log.text());
@@ -261,10 +276,18 @@ void run_imaging(const ImagingJob& job, const GainsOfSets& gains) {
   runtime.learn();
 }
 
-std::string plan_imaging(const ImagingJob& job, bool json) {
-  const auto plan = graphs::plan_imaging_job(job);
+}  // namespace
+
+void run_imaging(const ImagingJob& job, const GainsOfSets& gains, const StagesBefore& before) {
+  run(job, gains, before, nullptr);
+}
+
+void run_imaging(const ImagingJob& job, graphs::ChunkFeed& feed) { run(job, {}, {}, &feed); }
+
+std::string plan_imaging(const ImagingJob& job, bool json, graphs::ChunkFeed* feed) {
+  const auto plan = graphs::plan_imaging_job(job, feed);
   graphs::Recorder recorder;
-  graphs::record_graph(plan, recorder);
+  graphs::record_graph(plan, recorder, graphs::kTypicalCycles, feed);
   const runtime::CostModel costs(runtime::CostModel::default_file());
   const auto totals = graphs::totals(recorder, costs);
   const int cores = job.runtime.cpus > 0 ? job.runtime.cpus : runtime::available_cores();
@@ -299,10 +322,11 @@ std::string plan_imaging(const ImagingJob& job, bool json) {
   return text;
 }
 
-std::string graph_imaging(const ImagingJob& job, const std::string& format, const std::string&) {
-  const auto plan = graphs::plan_imaging_job(job);
+std::string graph_imaging(const ImagingJob& job, const std::string& format, const std::string&,
+                          graphs::ChunkFeed* feed) {
+  const auto plan = graphs::plan_imaging_job(job, feed);
   graphs::Recorder recorder;
-  graphs::record_graph(plan, recorder);
+  graphs::record_graph(plan, recorder, graphs::kTypicalCycles, feed);
   return graphs::dump(recorder, runtime::CostModel(runtime::CostModel::default_file()), format);
 }
 

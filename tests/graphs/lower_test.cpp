@@ -167,5 +167,64 @@ TEST(Lower, OneImageHasOneSelection) {
               HasSubstr("w.yaml:5:47: 'vis' and 'more' select differently"));
 }
 
+const std::string kObservation = R"(version: 1
+runtime: {pipeline: memory}
+stages:
+  - {id: obs, stage: simulate, layout: l.txt, sources: s.csv, start: 2026-01-01T00:00:00, times: 4, frequency: 1GHz, centre: '1deg,2deg', output: o.ms}
+)";
+const std::string kImage = R"(  - {id: dirty, stage: image, in: {vis: vis}, size: 64, cell: 1asec}
+  - {id: out, stage: write, in: {image: dirty}, prefix: p}
+)";
+const std::string kCalibration =
+    "  - {id: cal, stage: calibrate, in: {ms: obs}, model: 'point:1Jy', interval: 8s, output: g.h5, apply: "
+    "CORRECTED_DATA}\n";
+
+TEST(Lower, APipelineInMemoryIsOneJob) {
+  const auto jobs =
+      lower(build_text(kObservation + kCalibration + "  - {id: vis, stage: read, in: {ms: cal}}\n" + kImage),
+            "test");
+  ASSERT_EQ(jobs.size(), 1u);
+  const auto& job = std::get<PipelineJob>(jobs[0]);
+  EXPECT_EQ(job.simulate.times, 4);
+  ASSERT_TRUE(job.calibrate.has_value());
+  EXPECT_EQ(job.calibrate->interval_s, 8);
+  EXPECT_TRUE(job.corrected);
+  EXPECT_EQ(job.imaging.write.prefix, "p");
+  EXPECT_EQ(job.command_line, "test");
+
+  const auto plain =
+      lower(build_text(kObservation + "  - {id: vis, stage: read, in: {ms: obs}}\n" + kImage), "");
+  ASSERT_EQ(plain.size(), 1u);
+  EXPECT_FALSE(std::get<PipelineJob>(plain[0]).calibrate.has_value());
+}
+
+TEST(Lower, FilesAreTheDefault) {
+  std::string text = kObservation + kCalibration + "  - {id: vis, stage: read, in: {ms: cal}}\n" + kImage;
+  text.erase(text.find("runtime: {"), 28);
+  EXPECT_EQ(lower(build_text(text), "").size(), 3u);
+}
+
+TEST(Lower, WhatAPipelineInMemoryCannot) {
+  const std::string read = "  - {id: vis, stage: read, in: {ms: obs}}\n";
+  EXPECT_THAT(mistakes(kObservation + "  - {id: vis, stage: read, in: {ms: obs}, channels: 0..0}\n" + kImage),
+              HasSubstr("'vis' selects by channels"));
+  EXPECT_THAT(mistakes(kObservation + read + kImage +
+                       "  - {id: other, stage: image, in: {vis: vis}, size: 64, cell: 2asec}\n"
+                       "  - {id: out2, stage: write, in: {image: other}, prefix: q}\n"),
+              HasSubstr("'obs' is used more than once"));
+  EXPECT_THAT(mistakes(kObservation +
+                       "  - {id: pre, stage: predict, in: {ms: obs}, model: s.csv}\n"
+                       "  - {id: vis, stage: read, in: {ms: pre}}\n" +
+                       kImage),
+              HasSubstr("'pre' (predict)"));
+  EXPECT_THAT(mistakes(kObservation + "  - {id: vis, stage: read, in: {ms: [obs, other.ms]}}\n" + kImage),
+              HasSubstr("'dirty' images several sets"));
+  EXPECT_THAT(
+      mistakes(
+          "version: 1\nruntime: {pipeline: memory}\nstages:\n  - {id: vis, stage: read, in: {ms: a.ms}}\n" +
+          kImage),
+      HasSubstr("nothing to do"));
+}
+
 }  // namespace
 }  // namespace fringeflow::graphs

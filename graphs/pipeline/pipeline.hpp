@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#pragma once
+/// @file
+/// Simulation, calibration and imaging as one task graph: while a block of times is solved for gains, corrected and gridded, the next
+/// ones are simulated.
+#include <string>
+
+#include "io/options_pipeline.hpp"
+
+namespace fringeflow {
+
+/// Runs one job. Throws UserError or RunError; then no product has appeared.
+void run_pipeline(const PipelineJob& job);
+
+/// As plan_imaging and graph_imaging, of the whole graph.
+std::string plan_pipeline(const PipelineJob& job, bool json);
+std::string graph_pipeline(const PipelineJob& job, const std::string& format, const std::string& level);
+
+}  // namespace fringeflow

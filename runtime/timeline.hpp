@@ -50,4 +50,12 @@ struct Timeline {
   int64_t transferred_bytes = 0;  ///< between host and devices
 };
 
+/// Seconds in bodies of I/O tasks, of all workers together.
+inline double io_seconds(const Timeline& timeline) {
+  double seconds = 0;
+  for (const auto& task : timeline.tasks)
+    if (task.codelet->role == Role::io) seconds += task.end_s - task.start_s;
+  return seconds;
+}
+
 }  // namespace fringeflow::runtime

@@ -38,6 +38,37 @@ constexpr const char* kCompared[] = {
     "task_bytes",     "throughput_vis_s", "energy_j",        "peak_memory_bytes",
     "reread_factor",  "noise_jy_beam",    "peak_jy_beam",    "dynamic_range"};
 
+/// Of runs that began with a simulation: how it got to the image.
+std::string pipeline_line(const json& m) {
+  const auto& one = m["pipeline"];
+  if (one.value("mode", "") == "files")
+    return fmt::format(
+        "through files: {:.2f} s with the stages before; {:.2f} s of reading and writing, {:.1f} MB written",
+        number(one, "makespan_s"), number(one, "io_s"), number(one, "bytes_written") * 1e-6);
+  return fmt::format(
+      "in memory: {:.2f} s; {:.2f} core seconds of simulation, {} of that time under processing; {:.1f} MB "
+      "not written",
+      number(one, "makespan_s"), number(one, "simulation_core_s"), percent(number(one, "simulation_hidden")),
+      number(one, "bytes_not_written") * 1e-6);
+}
+
+/// One workflow through files and in memory; nothing for other pairs.
+json pipeline_comparison(const json& a, const json& b) {
+  if (!a.contains("pipeline") || !b.contains("pipeline")) return nullptr;
+  const bool swapped = a["pipeline"].value("mode", "") == "memory";
+  const json &files = (swapped ? b : a)["pipeline"], &memory = (swapped ? a : b)["pipeline"];
+  if (files.value("mode", "") != "files" || memory.value("mode", "") != "memory") return nullptr;
+  const double saved = number(files, "makespan_s") - number(memory, "makespan_s"), io = number(files, "io_s");
+  return {{"files_s", number(files, "makespan_s")},
+          {"memory_s", number(memory, "makespan_s")},
+          {"ratio", number(files, "makespan_s") / number(memory, "makespan_s")},
+          {"saved_s", saved},
+          {"files_io_s", io},
+          {"saved_over_io", io > 0 ? json(saved / io) : json(nullptr)},
+          {"simulation_hidden", number(memory, "simulation_hidden")},
+          {"bytes_not_written", number(memory, "bytes_not_written")}};
+}
+
 }  // namespace
 
 std::string report_text(const StoredRun& run) {
@@ -62,6 +93,7 @@ std::string report_text(const StoredRun& run) {
   line("utilisation", fmt::format("{} of the compute workers; {} of the time at most one is busy",
                                   percent(number(m, "utilisation")), percent(number(m, "serial_share"))));
   line("hidden I/O", fmt::format("{} of {:.2f} s", percent(number(m, "hidden_io")), number(m, "io_busy_s")));
+  if (m.contains("pipeline")) line("pipeline", pipeline_line(m));
   line("memory", fmt::format("{:.0f} MiB at most", number(m, "peak_memory_bytes") / (1 << 20)));
   if (m.contains("io"))
     line(
@@ -128,6 +160,8 @@ json compare(const StoredRun& a, const StoredRun& b) {
     return std::abs(number(x, "difference_s")) > std::abs(number(y, "difference_s"));
   });
   for (auto& one : list) result["codelets"].push_back(std::move(one));
+  if (auto pipeline = pipeline_comparison(a.metrics(), b.metrics()); !pipeline.is_null())
+    result["pipeline"] = std::move(pipeline);
   return result;
 }
 
@@ -152,6 +186,16 @@ std::string compare_text(const StoredRun& a, const StoredRun& b) {
     const auto& most = both["codelets"][0];
     text += fmt::format("\nb takes {:+.2f} s; the largest change is in {}: {:+.2f} s of the workers' time\n",
                         time, most["codelet"].get<std::string>(), number(most, "difference_s"));
+  }
+  if (both.contains("pipeline")) {
+    const auto& one = both["pipeline"];
+    text += fmt::format(
+        "\npipeline: {:.2f} s through files, {:.2f} s in memory ({:.2f} times faster): {:.2f} s saved, "
+        "{:.2f} times the {:.2f} s "
+        "of reading and writing;\n{} of the simulation under processing, {:.1f} MB not written\n",
+        number(one, "files_s"), number(one, "memory_s"), number(one, "ratio"), number(one, "saved_s"),
+        number(one, "saved_over_io"), number(one, "files_io_s"), percent(number(one, "simulation_hidden")),
+        number(one, "bytes_not_written") * 1e-6);
   }
   return text;
 }

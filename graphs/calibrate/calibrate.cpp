@@ -117,6 +117,7 @@ class Calibration {
     stokes_ = sky_.point_jy || sky_.image ? 1 : graphs::stokes_needed(sky_.components);
   }
   io::GainTable run();
+  double io_seconds() const { return io_s_; }
 
   size_t units() const { return units_.size(); }
   int64_t slots() const;
@@ -150,6 +151,7 @@ class Calibration {
   std::map<std::tuple<int, double, double>, std::shared_ptr<const std::vector<SourceGroup>>> groups_;
   std::map<int, std::shared_ptr<const std::vector<double>>> frequencies_;
   int32_t number_ = 0;  ///< of the next piece
+  double io_s_ = 0;     ///< in tasks that read and write
   std::vector<Unit> units_;
   std::vector<Slot> ring_;
   std::vector<DataId> sums_;
@@ -575,6 +577,7 @@ io::GainTable Calibration::run() {
                    job_.apply_column, flagged_.load());
     }
   }
+  io_s_ = runtime::io_seconds(runtime.timeline());
   runtime.learn();
   spdlog::info("calibrated in {:.2f} s",
                std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
@@ -618,7 +621,11 @@ int64_t reference_antenna(const io::MeasurementSetInfo& info, const std::string&
   return found - names.begin();
 }
 
-void run_calibrate(const CalibrateJob& job) { Calibration(job, {}).run(); }
+double run_calibrate(const CalibrateJob& job) {
+  Calibration calibration(job, {});
+  calibration.run();
+  return calibration.io_seconds();
+}
 
 io::GainTable solve_gains(const CalibrateJob& job, const io::CorrelationSelection& rows) {
   return Calibration(job, rows).run();

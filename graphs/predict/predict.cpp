@@ -68,7 +68,7 @@ struct Slot {
 class Prediction {
  public:
   explicit Prediction(const PredictJob& job);
-  void run();
+  double run();
 
  private:
   void load_gains();
@@ -209,7 +209,7 @@ void Prediction::predict_image(runtime::Runtime& runtime) {
   }
 }
 
-void Prediction::run() {
+double Prediction::run() {
   const auto start = std::chrono::steady_clock::now();
   int64_t rows = 0, samples = 0, correlated = 0, total = 0;
   for (const auto& target : targets_)
@@ -247,10 +247,11 @@ void Prediction::run() {
   for (const auto& path : job_.ms)
     spdlog::info("{}: column {} filled from {}", path, job_.column, job_.model_file);
   spdlog::info("{} visibilities in {:.2f} s", total, seconds);
+  return runtime::io_seconds(runtime.timeline());
 }
 
 }  // namespace
 
-void run_predict(const PredictJob& job) { Prediction(job).run(); }
+double run_predict(const PredictJob& job) { return Prediction(job).run(); }
 
 }  // namespace fringeflow

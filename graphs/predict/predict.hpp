@@ -12,7 +12,8 @@ namespace fringeflow {
 
 /// Fills a column of existing MeasurementSets from a sky model: components by the direct sum, images by degridding. Other columns stay
 /// as they are. Throws UserError or RunError.
-void run_predict(const PredictJob& job);
+/// @return seconds that its tasks spent on reading and writing
+double run_predict(const PredictJob& job);
 
 namespace graphs {
 

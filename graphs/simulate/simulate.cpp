@@ -28,7 +28,7 @@ class Simulation {
         emulator_(job),
         writer_(std::make_shared<io::SimulationWriter>(job.output, emulator_.set())),
         rows_(writer_->baselines()) {}
-  void run();
+  double run();
 
  private:
   int64_t ring_slots(int cpus) const;
@@ -95,7 +95,7 @@ void Simulation::submit_time(runtime::Runtime& runtime, int64_t time) {
                                     {number}, 1));
 }
 
-void Simulation::run() {
+double Simulation::run() {
   const auto start = std::chrono::steady_clock::now();
   runtime::Runtime runtime(job_.runtime);
   token_ = runtime.create({"writer", 64, 0});
@@ -121,10 +121,11 @@ void Simulation::run() {
     spdlog::info("noise of {:.4g} Jy in the real and the imaginary part of each correlation",
                  emulator_.set().sigma_jy);
   if (!truth.empty()) spdlog::info("what was put in: {}", truth);
+  return runtime::io_seconds(runtime.timeline());
 }
 
 }  // namespace
 
-void run_simulate(const SimulateJob& job) { Simulation(job).run(); }
+double run_simulate(const SimulateJob& job) { return Simulation(job).run(); }
 
 }  // namespace fringeflow

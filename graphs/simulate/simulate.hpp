@@ -5,6 +5,7 @@
 namespace fringeflow {
 
 /// Simulates an observation into a new MeasurementSet, which appears when it is complete. Throws UserError or RunError.
-void run_simulate(const SimulateJob& job);
+/// @return seconds that its tasks spent on writing
+double run_simulate(const SimulateJob& job);
 
 }  // namespace fringeflow

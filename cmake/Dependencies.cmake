@@ -25,7 +25,7 @@ foreach(dir ${STARPU_LIBRARY_DIRS})
   target_link_options(ff_starpu INTERFACE -Wl,-rpath,${dir})
 endforeach()
 
-pkg_check_modules(FF_DEPS REQUIRED IMPORTED_TARGET casacore cfitsio wcslib fftw3 fftw3f yaml-cpp libhwy libpng)
+pkg_check_modules(FF_DEPS REQUIRED IMPORTED_TARGET casacore cfitsio wcslib fftw3 fftw3f yaml-cpp libhwy libpng expat)
 find_package(spdlog REQUIRED)
 find_package(fmt REQUIRED)
 find_package(nlohmann_json REQUIRED)

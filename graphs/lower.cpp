@@ -174,6 +174,7 @@ SimulateJob simulate_job(const Stage& stage) {
   job.layout_file = values.text("layout");
   job.position_file = values.text("position");
   job.sources_file = values.text("sources");
+  job.columns = values.text("columns");
   job.start_s = values.number("start");
   job.times = values.integer("times");
   job.interval_s = values.number("interval");
@@ -188,6 +189,11 @@ SimulateJob simulate_job(const Stage& stage) {
   if (const auto text = values.text("noise"); !text.empty()) job.noise = parse_noise(text);
   if (const auto text = values.text("tec"); !text.empty()) job.screen = parse_screen(text);
   if (const auto text = values.text("beam"); !text.empty()) job.beam = parse_beam(text);
+  if (const auto text = values.text("rfi"); !text.empty()) job.rfi = parse_rfi(text);
+  if (const auto text = values.text("flags"); !text.empty()) job.flags = parse_flags(text);
+  const auto smearing = values.text("smearing");
+  job.bandwidth_smearing = smearing == "bandwidth" || smearing == "both";
+  job.time_smearing = smearing == "time" || smearing == "both";
   job.screen.seed = job.seed;
   job.output = values.text("output");
   return job;

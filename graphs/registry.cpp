@@ -83,10 +83,20 @@ StageSchema simulate_stage() {
            .example = "meerkat.position.txt"},
           {.key = "sources",
            .kind = Kind::input_file,
-           .doc = "component list (text), or CSV with ra_deg, dec_deg, i_jy and optional q_jy, u_jy, v_jy, "
-                  "spectral_index, reference_frequency_hz, major_asec, minor_asec, pa_deg",
+           .doc = "component list (text, as DP3's and WSClean's), image (FITS, Jy/pixel), or catalogue (CSV, "
+                  "VOTable, table in FITS) "
+                  "with ra_deg, dec_deg, i_jy and optional q_jy, u_jy, v_jy, spectral_index, "
+                  "spectral_curvature, "
+                  "reference_frequency_hz, major_asec, minor_asec, pa_deg",
            .required = true,
            .example = "sky.csv"},
+          {.key = "columns",
+           .kind = Kind::text,
+           .doc = "which column of the catalogue is what: KEY=COLUMN, KEY=COLUMN*FACTOR or KEY=NUMBER, "
+                  "joined by commas; units that the "
+                  "catalogue names are converted",
+           .example = "ra_deg=RAJ2000,dec_deg=DEJ2000,i_jy=Fintwide,spectral_index=alpha,reference_frequency_"
+                      "hz=200e6"},
           {.key = "start",
            .kind = Kind::time,
            .doc = "beginning of the first integration",
@@ -163,6 +173,22 @@ StageSchema simulate_stage() {
                   "image of the "
                   "power",
            .example = "gaussian:1.1deg"},
+          {.key = "rfi",
+           .kind = Kind::text,
+           .doc = "interference: bursts=N[,flux=100Jy][,duration=30s][,width=1MHz], exponential means of the "
+                  "last two; saved as OUTPUT-rfi.csv",
+           .example = "bursts=20,flux=50Jy"},
+          {.key = "flags",
+           .kind = Kind::text,
+           .doc = "what is flagged: rfi (all that bursts are in), a share of the visibilities at random, or "
+                  "both joined by +",
+           .example = "rfi+0.05"},
+          {.key = "smearing",
+           .kind = Kind::choice,
+           .doc = "what the width of a channel and the length of an integration take from sources off the "
+                  "phase centre",
+           .fallback = "none",
+           .choices = {"none", "bandwidth", "time", "both"}},
           {.key = "seed", .kind = Kind::integer, .doc = "of all that is random", .fallback = "1", .min = 0},
           {.key = "output",
            .kind = Kind::output_path,

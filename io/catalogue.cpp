@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "io/catalogue_table.hpp"
 #include "io/constants.hpp"
 #include "io/error.hpp"
 #include "io/text_table.hpp"
@@ -15,11 +16,28 @@ namespace {
 
 constexpr double kDegree = kPi / 180;
 
-enum Column { kRa, kDec, kI, kQ, kU, kV, kIndex, kReference, kMajor, kMinor, kPa, kName, kColumns };
+enum Column {
+  kRa,
+  kDec,
+  kI,
+  kQ,
+  kU,
+  kV,
+  kIndex,
+  kReference,
+  kMajor,
+  kMinor,
+  kPa,
+  kCurvature,
+  kName,
+  kColumns
+};
 
 constexpr std::array<const char*, kColumns> kColumnNames{
-    "ra_deg",     "dec_deg",    "i_jy",   "q_jy", "u_jy", "v_jy", "spectral_index", "reference_frequency_hz",
-    "major_asec", "minor_asec", "pa_deg", "name"};
+    "ra_deg",     "dec_deg",    "i_jy",           "q_jy",
+    "u_jy",       "v_jy",       "spectral_index", "reference_frequency_hz",
+    "major_asec", "minor_asec", "pa_deg",         "spectral_curvature",
+    "name"};
 
 /// For each column of the file what it holds.
 std::vector<Column> read_csv_header(const std::string& path, const TextLine& line) {
@@ -71,7 +89,7 @@ CatalogueSource read_csv_row(const std::string& path, const TextLine& line,
     if (value[column] < 0) bad(column, "is a width below 0");
   if (value[kMinor] > value[kMajor]) bad(kMinor, "is longer than major_asec");
   if (value[kReference] < 0) bad(kReference, "is not a frequency");
-  if (value[kIndex] != 0 && value[kReference] == 0) {
+  if ((value[kIndex] != 0 || value[kCurvature] != 0) && value[kReference] == 0) {
     fail_at(path, line.number, "column reference_frequency_hz: a spectral index needs a reference frequency");
   }
   return {value[kRa] * kDegree,
@@ -81,7 +99,8 @@ CatalogueSource read_csv_row(const std::string& path, const TextLine& line,
           value[kReference],
           value[kMajor] * kDegree / 3600,
           value[kMinor] * kDegree / 3600,
-          value[kPa] * kDegree};
+          value[kPa] * kDegree,
+          value[kCurvature]};
 }
 
 bool ends_with_any(const std::string& path, std::initializer_list<const char*> endings) {
@@ -136,7 +155,9 @@ SkyComponent component_of(const CatalogueSource& source) {
   c.dec_rad = source.dec_rad;
   c.stokes_jy = source.stokes_jy;
   c.reference_frequency_hz = source.reference_frequency_hz;
-  if (source.spectral_index != 0) c.spectral_terms = {source.spectral_index};
+  if (source.spectral_index != 0 || source.spectral_curvature != 0)
+    c.spectral_terms = {source.spectral_index};
+  if (source.spectral_curvature != 0) c.spectral_terms.push_back(source.spectral_curvature);
   c.major_rad = source.major_rad;
   c.minor_rad = source.minor_rad;
   c.pa_rad = source.pa_rad;
@@ -167,19 +188,26 @@ std::vector<SkyComponent> components_of(View<const float, 2> model, const ImageG
   return components;
 }
 
-SkyModel load_sky_model(const std::string& path) {
+SkyModel load_sky_model(const std::string& path, const std::string& columns) {
   SkyModel model;
-  if (ends_with_any(path, {".csv"})) {
+  const bool fits = ends_with_any(path, {".fits", ".fit", ".fits.gz"});
+  if (!columns.empty() || ends_with_any(path, {".vot", ".votable", ".xml"}) ||
+      (fits && has_fits_table(path))) {
+    for (const CatalogueSource& source : sources_of(read_table(path), columns))
+      model.components.push_back(component_of(source));
+  } else if (ends_with_any(path, {".csv"})) {
     for (const CatalogueSource& source : read_csv_catalogue(path))
       model.components.push_back(component_of(source));
   } else if (ends_with_any(path, {".txt", ".skymodel", ".bbs", ".sourcelist"})) {
     model.components = read_component_list(path);
-  } else if (ends_with_any(path, {".fits", ".fit", ".fits.gz"})) {
+  } else if (fits) {
     model.image = read_fits_image<float>(path);
     if (!model.image->header.grid_problem.empty())
       throw UserError(path + ": " + model.image->header.grid_problem);
   } else {
-    throw UserError(path + ": a sky model is a .csv catalogue, a .txt component list or a .fits image");
+    throw UserError(path +
+                    ": a sky model is a catalogue (.csv, .vot, a table in .fits), a .txt component list or a "
+                    ".fits image");
   }
   return model;
 }

@@ -17,14 +17,16 @@
 
 namespace fringeflow::io {
 
-/// A source of a catalogue, a point or an elliptical Gaussian: S(ν) = stokes_jy · (ν / reference_frequency_hz)^spectral_index, all four Stokes alike.
+/// A source of a catalogue, a point or an elliptical Gaussian, all four Stokes alike: with x = ν / reference_frequency_hz,
+/// S(ν) = stokes_jy · x^(spectral_index + spectral_curvature · log10 x).
 struct CatalogueSource {
   double ra_rad = 0, dec_rad = 0;
   std::array<double, 4> stokes_jy{};  ///< I, Q, U, V at the reference frequency
   double spectral_index = 0;
-  double reference_frequency_hz = 0;    ///< 0 Hz only when spectral_index is 0
+  double reference_frequency_hz = 0;    ///< 0 Hz only when the spectrum is flat
   double major_rad = 0, minor_rad = 0;  ///< full widths at half maximum; 0: a point
   double pa_rad = 0;                    ///< of the major axis, north to east at the source
+  double spectral_curvature = 0;
 };
 
 /// A component of a sky model: a point or an elliptical Gaussian, with a polynomial spectrum.
@@ -50,7 +52,7 @@ struct SkyComponent {
 
 /// Reads a CSV catalogue. The first line that is not blank or a # comment names the columns, in any order:
 /// ra_deg, dec_deg, i_jy, and optional q_jy, u_jy, v_jy, spectral_index, reference_frequency_hz, major_asec,
-/// minor_asec, pa_deg, name. Throws UserError with FILE:LINE and the column.
+/// minor_asec, pa_deg, spectral_curvature, name. Throws UserError with FILE:LINE and the column.
 std::vector<CatalogueSource> read_csv_catalogue(const std::string& path);
 
 /// Reads a component list: WSClean's -save-source-list output, or a DP3/makesourcedb sky model with the same
@@ -76,10 +78,11 @@ struct SkyModel {
   std::optional<FitsImage<float>> image;
 };
 
-/// Reads FILE.csv, FILE.txt / .skymodel / .bbs / .sourcelist (component list) or FILE.fits / .fit / .fits.gz,
-/// told apart by the name. Throws UserError for another name, and what the readers throw; a FITS model needs
-/// its coordinates.
-SkyModel load_sky_model(const std::string& path);
+/// Reads FILE.csv, FILE.txt / .skymodel / .bbs / .sourcelist (component list), FILE.vot / .votable / .xml (VOTable) or FILE.fits / .fit /
+/// .fits.gz (an image, or a table where it has one), told apart by the name. Throws UserError for another name, and what the readers
+/// throw; a FITS model needs its coordinates.
+/// @param columns which column of a table is what, as sources_of() takes it (io/catalogue_table.hpp)
+SkyModel load_sky_model(const std::string& path, const std::string& columns = "");
 
 SkyComponent component_of(const CatalogueSource& source);
 

@@ -136,4 +136,43 @@ BeamModel parse_beam(std::string_view text) {
   return beam;
 }
 
+RfiModel parse_rfi(std::string_view text) {
+  RfiModel rfi;
+  for (const auto& [key, value] : pairs_of(text)) {
+    if (key == "bursts") {
+      const double bursts = parse_number(value);
+      if (!(bursts >= 1) || bursts != std::floor(bursts) || bursts > 1e6)
+        throw UserError(fmt::format("bursts: '{}' is not a count from 1 to 1000000", value));
+      rfi.bursts = static_cast<int64_t>(bursts);
+    } else if (key == "flux") {
+      rfi.flux_jy = not_negative(parse_quantity(value, Dimension::flux), key);
+    } else if (key == "duration") {
+      rfi.duration_s = not_negative(parse_quantity(value, Dimension::duration), key);
+    } else if (key == "width") {
+      rfi.width_hz = not_negative(parse_quantity(value, Dimension::frequency), key);
+    } else {
+      throw UserError(fmt::format("rfi has no key '{}'; keys are bursts, flux, duration, width", key));
+    }
+  }
+  if (rfi.bursts == 0) throw UserError("rfi: say how many bursts there are: bursts=20");
+  return rfi;
+}
+
+FlagModel parse_flags(std::string_view text) {
+  FlagModel flags;
+  while (true) {
+    const size_t plus = text.find('+');
+    const std::string one(trim(text.substr(0, plus)));
+    if (one == "rfi") {
+      flags.rfi = true;
+    } else {
+      flags.random = parse_number(one);
+      if (!(flags.random >= 0 && flags.random < 1))
+        throw UserError(fmt::format("flags: '{}' is neither rfi nor a share from 0 to below 1", one));
+    }
+    if (plus == std::string_view::npos) return flags;
+    text = text.substr(plus + 1);
+  }
+}
+
 }  // namespace fringeflow

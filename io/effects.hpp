@@ -21,4 +21,10 @@ ScreenOptions parse_screen(std::string_view text);
 /// "gaussian:1deg" and "cosine:1deg" (full width at half maximum of the power at the first channel's frequency), or "FILE.fits".
 BeamModel parse_beam(std::string_view text);
 
+/// "bursts=20,flux=100Jy,duration=30s,width=1MHz"; bursts are needed.
+RfiModel parse_rfi(std::string_view text);
+
+/// "rfi", a share "0.05", or both joined by '+'.
+FlagModel parse_flags(std::string_view text);
+
 }  // namespace fringeflow

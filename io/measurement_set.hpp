@@ -212,7 +212,7 @@ class ObservationGeometry;
 
 /// Creates the set under a temporary name beside `path`; rows are written time by time, in any order;
 /// commit() renames it. Columns are tiled as telescopes write them: DATA, FLAG, WEIGHT_SPECTRUM, UVW, WEIGHT,
-/// SIGMA. Nothing is flagged.
+/// SIGMA.
 class SimulationWriter {
  public:
   /// Throws UserError: `path` exists (unless `overwrite`), nonsense in the description; RunError: folder not
@@ -222,6 +222,8 @@ class SimulationWriter {
   SimulationWriter(const SimulationWriter&) = delete;
   SimulationWriter& operator=(const SimulationWriter&) = delete;
 
+  /// What FLAG will be; without it nothing is flagged. @param fill flags of a time, [baseline][channel][correlation], 0 or 1
+  void flag_with(std::function<void(int64_t time_index, uint8_t* flag)> fill);
   /// Baselines and correlations of the set.
   const ObservationGeometry& geometry() const;
   /// Rows of one time.

@@ -47,6 +47,7 @@ struct SimulationWriter::Impl {
   std::vector<int> codes;  ///< of the correlations
   std::vector<std::pair<int, int>> pairs;
   std::vector<bool> written;
+  std::function<void(int64_t, uint8_t*)> fill_flags;
   std::shared_ptr<OpenSet> open;
 
   void create();
@@ -255,6 +256,10 @@ SimulationWriter::~SimulationWriter() {
 
 int64_t SimulationWriter::baselines() const { return static_cast<int64_t>(impl_->pairs.size()); }
 
+void SimulationWriter::flag_with(std::function<void(int64_t time_index, uint8_t* flag)> fill) {
+  impl_->fill_flags = std::move(fill);
+}
+
 const ObservationGeometry& SimulationWriter::geometry() const { return *impl_->geometry; }
 
 void SimulationWriter::uvw_m(int64_t time_index, View<double, 2> uvw_m) const {
@@ -309,7 +314,13 @@ void SimulationWriter::write_time(int64_t time_index, View<const double, 2> uvw_
     m.open->data.putColumnRange(
         slicer, casacore::Array<casacore::Complex>(cells, const_cast<std::complex<float>*>(vis.data()),
                                                    casacore::SHARE));
-    m.open->flag.putColumnRange(slicer, casacore::Array<casacore::Bool>(cells, false));
+    casacore::Array<casacore::Bool> flags(cells, false);
+    if (m.fill_flags) {
+      std::vector<uint8_t> raw(static_cast<size_t>(vis.size()));
+      m.fill_flags(time_index, raw.data());
+      std::transform(raw.begin(), raw.end(), flags.data(), [](uint8_t one) { return one != 0; });
+    }
+    m.open->flag.putColumnRange(slicer, flags);
     const auto sigma = static_cast<float>(m.set.sigma_jy > 0 ? m.set.sigma_jy : 1),
                weight = 1 / (sigma * sigma);
     m.open->weight_spectrum.putColumnRange(slicer, casacore::Array<casacore::Float>(cells, weight));

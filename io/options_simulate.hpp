@@ -54,12 +54,29 @@ struct BeamModel {
   std::string file;     ///< FITS
 };
 
+/// Interference: bursts in time and frequency that antennas receive besides the sky, V_pq += flux · a_p a_q^* with complex normal a of
+/// variance 1 for each burst, antenna and hand. Durations and widths are exponential with these means.
+struct RfiModel {
+  int64_t bursts = 0;
+  double flux_jy = 100;
+  double duration_s = 30;
+  double width_hz = 1e6;
+};
+
+/// What is flagged.
+struct FlagModel {
+  bool rfi = false;   ///< every sample that a burst is in
+  double random = 0;  ///< share of the samples (baseline, time, channel), at random
+  bool any() const { return rfi || random > 0; }
+};
+
 /// One simulated observation: sources seen by a station layout, by direct sum, into a new MeasurementSet.
 struct SimulateJob {
   std::string layout_file;  ///< stations as text, or a MeasurementSet whose antennas are used
   std::string
       position_file;  ///< longitude and latitude of a horizon-plane layout's origin in degrees; empty: ITRF
-  std::string sources_file;  ///< CSV catalogue or component list
+  std::string sources_file;  ///< catalogue, component list or image
+  std::string columns;       ///< of a catalogue: which is what
   double start_s = 0;        ///< MJD UTC seconds: the beginning of the first integration
   int64_t times = 1;
   double interval_s = 8;
@@ -73,6 +90,9 @@ struct SimulateJob {
   NoiseModel noise;
   ScreenOptions screen;  ///< rms_tecu 0: none
   BeamModel beam;
+  RfiModel rfi;
+  FlagModel flags;
+  bool bandwidth_smearing = false, time_smearing = false;
   uint64_t seed = 1;
   std::string output;  ///< the new MeasurementSet; the truth is beside it
   RuntimeOptions runtime;

@@ -14,6 +14,21 @@
 
 namespace fringeflow::corrupt {
 
+/// A burst of interference: in the samples whose middle lies inside.
+struct RfiBurst {
+  double begin_s = 0, end_s = 0, freq_begin_hz = 0, freq_end_hz = 0, flux_jy = 0;
+  std::vector<std::complex<double>> response;  ///< [antenna][hand]
+  bool at(double time_s) const { return time_s >= begin_s && time_s <= end_s; }
+  bool in(double freq_hz) const { return freq_hz >= freq_begin_hz && freq_hz <= freq_end_hz; }
+};
+/// Begins are uniform over the observation, centres over the band.
+std::vector<RfiBurst> draw_bursts(const RfiModel& model, uint64_t seed, std::span<const double> times_s,
+                                  std::span<const double> freq_hz, int64_t antennas);
+
+/// Flags of one row, which follow from its antennas, time and channels alone. @param flag out: [channel], set to 1 where flagged
+void flag_row(const FlagModel& model, std::span<const RfiBurst> bursts, uint64_t seed, int64_t p, int64_t q,
+              double time_s, int32_t time_number, std::span<const double> freq_hz, uint8_t* flag);
+
 struct CorruptArguments {
   std::span<const int> correlations;              ///< CORR_TYPE codes of `vis`
   View<const std::complex<float>, 3> stokes_vis;  ///< [stokes: I, or I, Q, U, V][row][channel], Jy
@@ -25,6 +40,8 @@ struct CorruptArguments {
   double noise_jy = 0;  ///< standard deviation of the real and of the imaginary part
   uint64_t seed = 0;
   View<std::complex<float>, 3> vis;  ///< out: [row][channel][correlation], Jy; 0 where a gain is not valid
+  std::span<const RfiBurst> bursts = {};
+  std::span<const double> freq_hz = {};  ///< [channel]; needed with `bursts`
 };
 /// Serial. The bits of a sample follow from its antennas, time, channel and correlation alone.
 void corrupt_cpu(const CorruptArguments& arguments);

@@ -22,7 +22,9 @@ void corrupt_body(const runtime::BodyContext& context) {
                instrument.noise_jy,
                instrument.seed,
                {context[0].as<Cfloat>(),
-                {args.rows, args.channels, static_cast<int64_t>(instrument.correlations.size())}}});
+                {args.rows, args.channels, static_cast<int64_t>(instrument.correlations.size())}},
+               instrument.bursts,
+               instrument.freq_hz});
 }
 
 void screen_body(const runtime::BodyContext& context) {

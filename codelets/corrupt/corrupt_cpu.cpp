@@ -36,6 +36,9 @@ void corrupt_cpu(const CorruptArguments& a) {
     const int64_t p = a.antennas(row, 0), q = a.antennas(row, 1);
     const auto at = static_cast<size_t>(a.time_s.size() == 1 ? 0 : row);
     const int64_t time = a.gains ? a.gains->time_of(a.time_s[at]) : 0;
+    std::vector<const RfiBurst*> active;
+    for (const auto& burst : a.bursts)
+      if (burst.at(a.time_s[at])) active.push_back(&burst);
     for (int64_t c = 0; c < channels; ++c) {
       const auto stokes = [&](int64_t s) { return Complex(a.stokes_vis(s, row, c)); };
       Complex v[4];
@@ -59,6 +62,10 @@ void corrupt_cpu(const CorruptArguments& a) {
       for (int64_t k = 0; k < step; ++k) {
         const int element = io::matrix_element(a.correlations[static_cast<size_t>(k)]);
         Complex x = good[element / 2] && good_q[element % 2] ? v[element] : 0;
+        for (const auto* burst : active)
+          if (burst->in(a.freq_hz[static_cast<size_t>(c)]))
+            x += burst->flux_jy * burst->response[static_cast<size_t>(2 * p + element / 2)] *
+                 std::conj(burst->response[static_cast<size_t>(2 * q + element % 2)]);
         if (a.noise_jy > 0)
           x += a.noise_jy * normal(a.seed, Stream::noise, static_cast<uint32_t>(4 * c + element),
                                    static_cast<uint32_t>(p), static_cast<uint32_t>(q),

@@ -18,6 +18,8 @@ struct Instrument {
   std::vector<int32_t> gain_frequency;  ///< [channel]
   double noise_jy = 0;
   uint64_t seed = 0;
+  std::vector<RfiBurst> bursts;
+  std::vector<double> freq_hz;  ///< [channel]; needed with bursts
 };
 
 /// Rows of a task: who observed when.

@@ -25,7 +25,7 @@ inline std::array<uint32_t, 4> philox(std::array<uint32_t, 4> counter, std::arra
 }
 
 /// What the numbers are for: streams of one seed are independent.
-enum class Stream : uint32_t { noise = 1, gains, screen };
+enum class Stream : uint32_t { noise = 1, gains, screen, rfi, flags };
 
 /// Two uniform numbers in (0, 1).
 inline std::array<double, 2> uniform(uint64_t seed, Stream stream, uint32_t a, uint32_t b, uint32_t c,

@@ -44,10 +44,17 @@ struct Samples {
   std::vector<io::StokesTerm> terms;  ///< [stokes]
   std::vector<float> weight;          ///< [correlation]
   std::shared_ptr<ReadCounters> counters;
+  /// Flags as simulated, of all baselines of some times, [time and baseline][channel][correlation], alike for all correlations; none:
+  /// nothing is flagged.
+  std::function<void(int64_t time, int64_t times, uint8_t* flag)> flags;
   /// Weights have entered the density of the image already: a sample that loses its weight now makes it wrong.
   bool density_is_known = false;
 };
-/// Thrown by to_stokes when `density_is_known` and samples are flagged.
+/// Times of a piece of rows.
+struct Times {
+  int64_t begin = 0, count = 0;
+};
+/// Thrown by to_stokes when `density_is_known` and more samples are flagged than were as simulated.
 class DensityChanged : public RunError {
  public:
   DensityChanged() : RunError("calibration flagged data that are in the density of weights already") {}
@@ -58,7 +65,8 @@ struct ToStokesArgs {
   ChunkLayout layout;
   int64_t row_begin = 0, rows = 0;
   std::shared_ptr<const Samples> samples;
-  bool flags = false;
+  Times times;
+  bool flags = false;  ///< in a buffer; else those that were simulated
 };
 const runtime::CodeletDef& to_stokes_codelet();
 
@@ -68,6 +76,7 @@ struct CalibrationRowsArgs {
   int64_t rows = 0;
   std::shared_ptr<const std::vector<double>> freq_hz;
   std::shared_ptr<const Samples> samples;
+  Times times;
   Range uv_m, uv_lambda;
   std::shared_ptr<const std::vector<int32_t>> pairs;  ///< [baseline][2], repeated for each time
 };
@@ -77,6 +86,7 @@ const runtime::CodeletDef& calibration_rows_codelet();
 struct GeometryArgs {
   ChunkLayout layout;
   std::shared_ptr<const Samples> samples;
+  Times times;
   std::function<void(View<double, 2>)> uvw;
 };
 const runtime::CodeletDef& geometry_codelet();

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include <algorithm>
 #include <cmath>
+#include <vector>
 
 #include "codelets/handover/handover.hpp"
 #include "io/constants.hpp"
@@ -9,6 +10,15 @@ namespace fringeflow::handover {
 namespace {
 
 using Cfloat = std::complex<float>;
+
+/// Empty where nothing is flagged.
+std::vector<uint8_t> simulated_flags(const Samples& samples, const Times& times, int64_t cells) {
+  std::vector<uint8_t> flags;
+  if (!samples.flags) return flags;
+  flags.resize(static_cast<size_t>(cells));
+  samples.flags(times.begin, times.count, flags.data());
+  return flags;
+}
 
 void to_correlations_body(const runtime::BodyContext& context) {
   const auto& args = context.arguments<ToCorrelationsArgs>();
@@ -25,17 +35,24 @@ void to_stokes_body(const runtime::BodyContext& context) {
   const auto correlations = static_cast<int64_t>(samples.weight.size());
   void* chunk = context[0].data;
   std::copy_n(context[1].as<const double>(), 3 * args.rows, &args.layout.uvw_m(chunk)(args.row_begin, 0));
+  const auto simulated =
+      simulated_flags(samples, args.times, args.rows * args.layout.channels * correlations);
+  const uint8_t* flags = args.flags          ? context[3].as<const uint8_t>()
+                         : simulated.empty() ? nullptr
+                                             : simulated.data();
+  int64_t known = 0;
+  for (size_t i = 0; i < simulated.size(); i += static_cast<size_t>(correlations)) known += simulated[i];
   io::ReadStatistics statistics;
   statistics.visibilities = args.rows * args.layout.channels;
   statistics.flagged =
       to_stokes_cpu({samples.terms,
                      {context[2].as<const Cfloat>(), {args.rows, args.layout.channels, correlations}},
                      samples.weight,
-                     args.flags ? context[3].as<const uint8_t>() : nullptr,
+                     flags,
                      args.layout.vis(chunk),
                      args.layout.weight(chunk),
                      args.row_begin});
-  if (statistics.flagged > 0 && samples.density_is_known) throw DensityChanged();
+  if (statistics.flagged > known && samples.density_is_known) throw DensityChanged();
   samples.counters->add(statistics, true);
 }
 
@@ -47,7 +64,12 @@ void calibration_rows_body(const runtime::BodyContext& context) {
   auto* antennas = context[0].as<int32_t>();
   for (int64_t row = 0; row < args.rows; row += baselines)
     std::copy_n(args.pairs->begin(), 2 * baselines, antennas + 2 * row);
-  std::fill_n(context[2].as<uint8_t>(), args.rows * channels * correlations, uint8_t{0});
+  const auto simulated = simulated_flags(*args.samples, args.times, args.rows * channels * correlations);
+  auto* flags = context[2].as<uint8_t>();
+  if (simulated.empty())
+    std::fill_n(flags, args.rows * channels * correlations, uint8_t{0});
+  else
+    std::copy(simulated.begin(), simulated.end(), flags);
   const auto inside = [](const Range& range, double x) {
     return !(range.begin && x < *range.begin) && !(range.end && x > *range.end);
   };
@@ -60,8 +82,8 @@ void calibration_rows_body(const runtime::BodyContext& context) {
       const bool used =
           counts &&
           inside(args.uv_lambda, length * (*args.freq_hz)[static_cast<size_t>(channel)] / kSpeedOfLight_m_s);
-      for (int64_t c = 0; c < correlations; ++c)
-        *weight++ = used ? args.samples->weight[static_cast<size_t>(c)] : 0;
+      for (int64_t c = 0; c < correlations; ++c, ++flags)
+        *weight++ = used && *flags == 0 ? args.samples->weight[static_cast<size_t>(c)] : 0;
     }
   }
 }
@@ -72,9 +94,16 @@ void geometry_body(const runtime::BodyContext& context) {
   args.uvw(args.layout.uvw_m(chunk));
   const auto weight = args.layout.weight(chunk);
   const int64_t plane = args.layout.rows * args.layout.channels;
-  for (size_t s = 0; s < args.samples->terms.size(); ++s)
-    std::fill_n(&weight(static_cast<int64_t>(s), 0, 0), plane,
-                stokes_weight(args.samples->terms[s], args.samples->weight));
+  const auto correlations = static_cast<int64_t>(args.samples->weight.size());
+  const auto simulated = simulated_flags(*args.samples, args.times, plane * correlations);
+  for (size_t s = 0; s < args.samples->terms.size(); ++s) {
+    const auto stokes = static_cast<int64_t>(s);
+    float* out = &weight(stokes, 0, 0);
+    std::fill_n(out, plane, stokes_weight(args.samples->terms[s], args.samples->weight));
+    if (simulated.empty()) continue;
+    for (int64_t i = 0; i < plane; ++i)
+      if (simulated[static_cast<size_t>(i * correlations)] != 0) out[i] = 0;
+  }
 }
 
 double to_correlations_work(const void* arguments) {

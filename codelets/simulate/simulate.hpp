@@ -12,6 +12,19 @@
 
 namespace fringeflow {
 
+/// Of the Earth, 2π in a sidereal day.
+inline constexpr double kEarthRotation_rad_s = 7.2921158553e-5;
+
+/// What an observation's finite channels and integrations do to a source off the phase centre: the means over both of its phase, with
+/// the delay τ = (u·l + v·m + w·(n−1))/c, are sinc(Δν τ) and sinc(Δt ν dτ/dt), sinc(x) = sin(πx)/(πx). UVW turn with the Earth: with the
+/// phase centre's declination δ, d(u, v, w)/dt = Ω (w cos δ − v sin δ, u sin δ, −u cos δ). (Thompson, Moran & Swenson 2017, 6.4.)
+struct Smearing {
+  double channel_width_hz = 0;  ///< Δν; 0: none
+  double integration_s = 0;     ///< Δt; 0: none
+  double declination_rad = 0;
+  bool any() const { return channel_width_hz != 0 || integration_s != 0; }
+};
+
 /// What a simulation task reads and writes.
 struct SimulateArguments {
   View<const double, 2> uvw_m;    ///< [row][3]
@@ -23,6 +36,7 @@ struct SimulateArguments {
       vis;  ///< out: [stokes][row][channel], Jy; as many Stokes parameters as wanted, I first
   View<const double, 2> tec = {};        ///< [source][antenna], TECU; may be empty
   View<const int32_t, 2> antennas = {};  ///< [row][2]; needed with `tec`
+  Smearing smearing = {};
 };
 
 /// Overwrites `vis`. Serial; rows are independent, so that callers divide them among tasks. The bits of a row

@@ -47,6 +47,7 @@ void body(const runtime::BodyContext& context) {
                        {sources, args.tec_antennas}};
       arguments.antennas = {args.antennas->data(), {args.rows, 2}};
     }
+    arguments.smearing = args.smearing;
     first += sources;
     simulate_cpu(arguments);
     if (group.major_rad > 0 || group.minor_rad > 0) attenuate(group, uvw_m, *args.freq_hz, out);
@@ -60,7 +61,7 @@ double work(const void* arguments) {
   for (const auto& group : *args.groups)
     flops +=
         simulate_flops(args.rows, args.channels, static_cast<int64_t>(group.lmn.size() / 3), args.stokes);
-  return 1e3 + flops * (args.tec_antennas > 0 ? 4 : 1);
+  return 1e3 + flops * (args.tec_antennas > 0 ? 4 : 1) * (args.smearing.any() ? 4 : 1);
 }
 
 }  // namespace

@@ -49,6 +49,17 @@ HWY_INLINE void unit_phasor(D d, V turns, V& re, V& im) {
   im = hn::IfThenElse(hn::Or(opposite, hn::Eq(quadrant, hn::Neg(one))), hn::Neg(im), im);
 }
 
+/// sin(πx)/(πx).
+HWY_INLINE V sinc(D d, V x) {
+  const V angle = hn::Mul(x, hn::Set(d, kPi)), square = hn::Mul(angle, angle);
+  V unused, sine;
+  unit_phasor(d, hn::Mul(x, hn::Set(d, 0.5)), unused, sine);
+  // Below, the series 1 − a²/6 + a⁴/120 is exact to 1e-17.
+  const V series =
+      hn::MulAdd(square, hn::MulAdd(square, hn::Set(d, 1.0 / 120), hn::Set(d, -1.0 / 6)), hn::Set(d, 1.0));
+  return hn::IfThenElse(hn::Lt(square, hn::Set(d, 1e-5)), series, hn::Div(sine, angle));
+}
+
 constexpr int64_t kChannels =
     32;                         // per pass: the accumulators stay in the first cache, recurrences stay short
 constexpr int64_t kChains = 4;  // interleaved recurrences hide the latency of their multiplications
@@ -68,7 +79,22 @@ void accumulate(const SimulateArguments& a, const double* lambda_inverse, double
     path = hn::MulAdd(vv, hn::Set(d, a.lmn(s, 1)), path);
     path = hn::MulAdd(vw, hn::Set(d, a.lmn(s, 2)), path);
     const double* flux = a.flux_jy.data() + (s * channels + first) * flux_stokes;
+    V envelope = hn::Set(d, 1.0), turns_per_hz = hn::Zero(d);  // by channel width; over the integration
+    if (a.smearing.any()) {
+      envelope = sinc(d, hn::Mul(path, hn::Set(d, a.smearing.channel_width_hz / kSpeedOfLight_m_s)));
+      const double sine = std::sin(a.smearing.declination_rad), cosine = std::cos(a.smearing.declination_rad);
+      const double rate = kEarthRotation_rad_s * a.smearing.integration_s / kSpeedOfLight_m_s;
+      turns_per_hz = hn::Mul(hn::Sub(hn::Mul(vw, hn::Set(d, cosine)), hn::Mul(vv, hn::Set(d, sine))),
+                             hn::Set(d, rate * a.lmn(s, 0)));
+      turns_per_hz =
+          hn::MulAdd(vu, hn::Set(d, rate * (sine * a.lmn(s, 1) - cosine * a.lmn(s, 2))), turns_per_hz);
+    }
     const auto add = [&](int64_t c, V zr, V zi) HWY_ATTR {
+      if (a.smearing.any()) {
+        const V left = hn::Mul(envelope, sinc(d, hn::Mul(turns_per_hz, hn::Set(d, a.freq_hz(first + c)))));
+        zr = hn::Mul(zr, left);
+        zi = hn::Mul(zi, left);
+      }
       for (int p = 0; p < Stokes; ++p) {
         const V f = hn::Set(d, flux[c * flux_stokes + p]);
         double *r = re + (p * kChannels + c) * lanes, *i = im + (p * kChannels + c) * lanes;

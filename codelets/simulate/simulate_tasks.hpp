@@ -26,6 +26,7 @@ struct SimulateTaskArgs {
   std::shared_ptr<const std::vector<SourceGroup>> groups;
   int64_t tec_antennas = 0;
   std::shared_ptr<const std::vector<int32_t>> antennas = {};  ///< [row][2]; needed with `tec_antennas`
+  Smearing smearing = {};
 };
 const runtime::CodeletDef& simulate_codelet();
 

@@ -145,9 +145,16 @@ void EmulatedChunks::begin(TaskSink& sink, const graphs::ImagingPlan& plan, cons
   const auto sigma = static_cast<float>(sigma_jy > 0 ? sigma_jy : 1);
   samples->weight.assign(codes_->size(), 1 / (sigma * sigma));
   samples->counters = std::move(counters);
+  if (emulator_->has_flags())
+    samples->flags = [emulator = emulator_](int64_t time, int64_t times, uint8_t* flag) {
+      emulator->flags(time, times, flag);
+    };
   samples->density_is_known = plan.density_ahead && plan.needs_density();
   samples_ = samples;
 
+  std::vector<std::pair<int64_t, int64_t>> blocks;
+  for (const auto& block : data_->blocks()) blocks.emplace_back(block.time, block.times);
+  emulator_->begin(sink, blocks, static_cast<size_t>(slots()));
   ring_.clear();
   const auto bytes = emulator_->bytes(data_->longest_block());
   const int64_t count = slots();
@@ -169,7 +176,10 @@ void EmulatedChunks::submit_weights(TaskSink& sink, size_t chunk) {
   sink.submit(runtime::make_task(
       handover::geometry_codelet(),
       handover::GeometryArgs{
-          planned.layout, samples_,
+          planned.layout,
+          samples_,
+          {planned.spec.row_ranges.front().first / emulator_->geometry().baselines(),
+           planned.spec.rows / emulator_->geometry().baselines()},
           [data = data_, spec = planned.spec](View<double, 2> out) { data->read_uvw(spec, out); }},
       {{chunks_[chunk], Access::write}}, {static_cast<int32_t>(chunk)}, 10));
   begun_[chunk] = true;
@@ -203,11 +213,14 @@ void EmulatedChunks::hand_over(TaskSink& sink, size_t block, DataId uvw, DataId 
       {vis, Access::read}};
   begun_[of.chunk] = true;
   if (flag >= 0) data.emplace_back(flag, Access::read);
-  sink.submit(runtime::make_task(
-      handover::to_stokes_codelet(),
-      handover::ToStokesArgs{plan_->chunks[of.chunk].layout, of.chunk_row,
-                             of.times * emulator_->geometry().baselines(), samples_, flag >= 0},
-      std::move(data), {number}, 9));
+  sink.submit(runtime::make_task(handover::to_stokes_codelet(),
+                                 handover::ToStokesArgs{plan_->chunks[of.chunk].layout,
+                                                        of.chunk_row,
+                                                        of.times * emulator_->geometry().baselines(),
+                                                        samples_,
+                                                        {of.time, of.times},
+                                                        flag >= 0},
+                                 std::move(data), {number}, 9));
 }
 
 void EmulatedChunks::submit_data(TaskSink& sink, const io::ChunkSpec& piece, size_t slot,
@@ -219,6 +232,8 @@ void EmulatedChunks::submit_data(TaskSink& sink, const io::ChunkSpec& piece, siz
   args.rows = piece.rows;
   args.freq_hz = std::make_shared<const std::vector<double>>(window.freq_hz);
   args.samples = samples_;
+  const auto& of = data_->blocks()[data_->block_of(piece)];
+  args.times = {of.time, of.times};
   args.uv_m = job_.calibrate->uv_m;
   args.uv_lambda = job_.calibrate->uv_lambda;
   args.pairs = std::make_shared<const std::vector<int32_t>>(emulator_->geometry().baseline_antennas());

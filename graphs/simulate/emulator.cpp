@@ -9,6 +9,7 @@
 
 #include "graphs/predict/predict.hpp"
 #include "graphs/simulate/beam.hpp"
+#include "io/atomic_file.hpp"
 #include "io/error.hpp"
 #include "io/layout.hpp"
 
@@ -21,13 +22,24 @@ using runtime::DataId;
 /// Gains of all times are drawn at once and kept.
 constexpr int64_t kMostGains = int64_t{1} << 26;
 
-std::vector<io::SkyComponent> load_sources(const std::string& path) {
-  auto sky = io::load_sky_model(path);
-  if (sky.image)
-    throw UserError("sources: " + path +
-                    " is an image; simulate takes a catalogue (FILE.csv) or a component list (text); predict "
-                    "fills a column from an image");
-  return std::move(sky.components);
+/// Of the degridder against the direct sum, where the sky is an image.
+constexpr double kImageAccuracy = 1e-6;
+
+io::SkyModel load_sources(const SimulateJob& job) {
+  auto sky = io::load_sky_model(job.sources_file, job.columns);
+  if (!sky.image) return sky;
+  const auto refuse = [&](const char* option, const char* why) {
+    throw UserError(fmt::format("{}: {} is an image, {}; give a catalogue or a component list", option,
+                                job.sources_file, why));
+  };
+  if (job.screen.rms_tecu > 0)
+    refuse("tec", "whose pixels are degridded together, not through electrons of their own");
+  if (job.bandwidth_smearing || job.time_smearing) refuse("smearing", "whose pixels are degridded together");
+  if (job.beam.kind != BeamModel::Kind::none)
+    refuse("beam", "the same in all channels: multiply its pixels by the beam");
+  for (float& pixel : sky.image->pixels)
+    if (!std::isfinite(pixel)) pixel = 0;
+  return sky;
 }
 
 io::NewMeasurementSet describe(const SimulateJob& job) {
@@ -53,23 +65,23 @@ io::NewMeasurementSet describe(const SimulateJob& job) {
 }
 
 /// "sim.ms" -> "sim-truth.h5"
-std::string truth_path(std::string output) {
+std::string beside(std::string output, const std::string& ending) {
   while (output.size() > 1 && output.back() == '/') output.pop_back();
   if (output.ends_with(".ms") || output.ends_with(".MS")) output.resize(output.size() - 3);
-  return output + "-truth.h5";
+  return output + ending;
 }
 
 }  // namespace
 
 Emulator::Emulator(const SimulateJob& job)
     : job_(job),
-      sky_(load_sources(job.sources_file)),
+      sky_(load_sources(job)),
       set_(describe(job)),
       geometry_(set_, job.output.empty() ? job.layout_file : job.output) {
   freq_ = std::make_shared<const std::vector<double>>(set_.freq_hz);
-  stokes_ = stokes_needed(sky_);
-  auto groups =
-      std::make_shared<std::vector<SourceGroup>>(*source_groups(sky_, job.centre, set_.freq_hz, stokes_));
+  stokes_ = stokes_needed(sky_.components);
+  auto groups = std::make_shared<std::vector<SourceGroup>>(
+      *source_groups(sky_.components, job.centre, set_.freq_hz, stokes_));
   if (job.beam.kind != BeamModel::Kind::none)
     Beam(job.beam, job.frequency_hz).apply(*groups, set_.freq_hz, stokes_);
   groups_ = groups;
@@ -79,6 +91,12 @@ Emulator::Emulator(const SimulateJob& job)
   instrument_->correlations = geometry_.correlations();
   instrument_->noise_jy = set_.sigma_jy;
   instrument_->seed = job.seed;
+  instrument_->freq_hz = set_.freq_hz;
+  if (job.rfi.bursts > 0)
+    instrument_->bursts = corrupt::draw_bursts(job.rfi, job.seed, set_.times_s, set_.freq_hz,
+                                               static_cast<int64_t>(set_.antennas.size()));
+  if (job.flags.rfi && job.rfi.bursts == 0)
+    throw UserError("flags: there is no rfi to flag; give rfi: bursts=N");
   draw_truth();
 }
 
@@ -136,6 +154,31 @@ Emulator::Buffers Emulator::create(runtime::TaskSink& sink, int64_t times) const
   return buffers;
 }
 
+std::string Emulator::sky_text() const {
+  return sky_.image ? "the image " + job_.sources_file : fmt::format("{} sources", sky_.components.size());
+}
+
+void Emulator::begin(runtime::TaskSink& sink, const std::vector<std::pair<int64_t, int64_t>>& blocks,
+                     size_t slots) {
+  image_.reset();
+  if (!sky_.image) return;
+  slots_ = slots;
+  std::vector<ImageModel::Piece> pieces;
+  for (const auto& [time, times] : blocks)
+    pieces.push_back({times * geometry_.baselines(), job_.channels, job_.centre, freq_});
+  const auto antennas = static_cast<int64_t>(set_.antennas.size());
+  std::vector<double> at(static_cast<size_t>(3 * antennas));
+  const auto uvw = [&](size_t block, View<double, 2> out) {
+    for (int64_t t = 0; t < blocks[block].second; ++t) {
+      geometry_.antenna_uvw(blocks[block].first + t, {at.data(), {antennas, 3}});
+      geometry_.baseline_uvw({at.data(), {antennas, 3}},
+                             {&out(t * geometry_.baselines(), 0), {geometry_.baselines(), 3}});
+    }
+  };
+  image_ = std::make_unique<ImageModel>(sink, *sky_.image, job_.sources_file, "the observation",
+                                        kImageAccuracy, std::move(pieces), uvw, slots);
+}
+
 std::shared_ptr<corrupt::RowKeys> Emulator::keys(int64_t time, int64_t times) const {
   auto keys = std::make_shared<corrupt::RowKeys>();
   const auto pairs = geometry_.baseline_antennas();
@@ -155,6 +198,8 @@ void Emulator::submit(runtime::TaskSink& sink, int64_t time, int64_t times, cons
   std::shared_ptr<const corrupt::RowKeys> keys;
   if (corrupts() || has_screen()) keys = this->keys(time, times);
   SimulateTaskArgs args{rows, job_.channels, stokes_, freq_, groups_};
+  args.smearing = {job_.bandwidth_smearing ? set_.channel_width_hz : 0,
+                   job_.time_smearing ? set_.interval_s : 0, job_.centre.dec_rad};
   std::vector<std::pair<DataId, Access>> data{{buffers.model, Access::write}, {buffers.uvw, Access::read}};
   if (has_screen()) {
     corrupt::ScreenArgs screen{job_.screen, waves_, lmn_, keys, antennas, geometry_.baselines(), {}, {}};
@@ -175,15 +220,42 @@ void Emulator::submit(runtime::TaskSink& sink, int64_t time, int64_t times, cons
     args.antennas = columns;
     data.emplace_back(buffers.tec, Access::read);
   }
-  sink.submit(runtime::make_task(simulate_codelet(), std::move(args), std::move(data), {number}));
+  if (image_)
+    image_->submit(sink, static_cast<size_t>(number), static_cast<size_t>(number) % slots_, buffers.uvw,
+                   buffers.model, number);
+  else
+    sink.submit(runtime::make_task(simulate_codelet(), std::move(args), std::move(data), {number}));
   if (corrupts())
     sink.submit(runtime::make_task(corrupt::corrupt_codelet(),
                                    corrupt::CorruptArgs{rows, job_.channels, stokes_, instrument_, keys},
                                    {{buffers.vis, Access::write}, {buffers.model, Access::read}}, {number}));
 }
 
+void Emulator::flags(int64_t time, int64_t times, uint8_t* flag) const {
+  const size_t correlations = instrument_->correlations.size();
+  std::vector<uint8_t> row(set_.freq_hz.size());
+  for (int64_t t = time; t < time + times; ++t)
+    for (const auto& [p, q] : geometry_.pairs()) {
+      std::fill(row.begin(), row.end(), uint8_t{0});
+      corrupt::flag_row(job_.flags, instrument_->bursts, job_.seed, p, q,
+                        set_.times_s[static_cast<size_t>(t)], static_cast<int32_t>(t), set_.freq_hz,
+                        row.data());
+      for (const uint8_t one : row) flag = std::fill_n(flag, correlations, one);
+    }
+}
+
 std::string Emulator::write_truth() {
-  if (!job_.gains.any() && !has_screen()) return {};
+  std::string names;
+  if (!instrument_->bursts.empty()) {
+    names = beside(job_.output, "-rfi.csv");
+    io::AtomicFile file(names);
+    file.write("begin_mjd_s,end_mjd_s,freq_begin_hz,freq_end_hz,flux_jy\n");
+    for (const auto& burst : instrument_->bursts)
+      file.write(fmt::format("{:.3f},{:.3f},{:.1f},{:.1f},{}\n", burst.begin_s, burst.end_s,
+                             burst.freq_begin_hz, burst.freq_end_hz, burst.flux_jy));
+    file.commit();
+  }
+  if (!job_.gains.any() && !has_screen()) return names;
   if (!job_.gains.any())
     gains_ = corrupt::draw_gains({}, job_.seed, set_.times_s, set_.freq_hz, set_.antennas,
                                  instrument_->correlations.front() <= 8);
@@ -194,9 +266,9 @@ std::string Emulator::write_truth() {
       for (const auto& known : set_.antennas)
         if (known.name == antenna.name) antenna = known;
   }
-  const std::string path = truth_path(job_.output);
+  const std::string path = beside(job_.output, "-truth.h5");
   io::write_h5parm(path, gains_, tec_.get());
-  return path;
+  return names.empty() ? path : path + ", " + names;
 }
 
 }  // namespace fringeflow::graphs

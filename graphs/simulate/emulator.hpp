@@ -9,6 +9,7 @@
 
 #include "codelets/corrupt/corrupt_tasks.hpp"
 #include "codelets/simulate/simulate_tasks.hpp"
+#include "graphs/predict/image_model.hpp"
 #include "io/catalogue.hpp"
 #include "io/h5parm.hpp"
 #include "io/observation_geometry.hpp"
@@ -33,20 +34,29 @@ class Emulator {
 
   const io::NewMeasurementSet& set() const { return set_; }
   const io::ObservationGeometry& geometry() const { return geometry_; }
-  size_t sources() const { return sky_.size(); }
+  /// "6 sources", for messages.
+  std::string sky_text() const;
   int64_t stokes() const { return stokes_; }
   /// True when `vis` holds what was observed, [row][channel][correlation]; else it is `model`, [stokes][row][channel].
-  bool corrupts() const { return instrument_->gains != nullptr || instrument_->noise_jy > 0; }
+  bool corrupts() const {
+    return instrument_->gains != nullptr || instrument_->noise_jy > 0 || !instrument_->bursts.empty();
+  }
+  bool has_flags() const { return job_.flags.any(); }
+  /// Flags of all baselines of some times, [time and baseline][channel][correlation], 0 or 1. Several threads may call this at once.
+  void flags(int64_t time, int64_t times, uint8_t* flag) const;
   /// What the truth takes in memory, at most.
   int64_t truth_bytes() const;
 
   Bytes bytes(int64_t times) const;
   Buffers create(runtime::TaskSink& sink, int64_t times) const;
+  /// Before the first block of a graph, with all blocks in the order in which they are numbered (first time and count of times) and the
+  /// number of buffers that they take in turn: an image is put on its grids.
+  void begin(runtime::TaskSink& sink, const std::vector<std::pair<int64_t, int64_t>>& blocks, size_t slots);
   /// Submits the tasks of `times` times from `time` on, all baselines of each; uvw has been filled.
   void submit(runtime::TaskSink& sink, int64_t time, int64_t times, const Buffers& buffers,
               int32_t number) const;
 
-  /// Gains and electrons that were put in; after all blocks are done. @return the file's name, empty when there is nothing to save
+  /// Gains, electrons and bursts that were put in; after all blocks are done. @return the files' names, empty when there is nothing to save
   std::string write_truth();
 
  private:
@@ -55,7 +65,9 @@ class Emulator {
   std::shared_ptr<corrupt::RowKeys> keys(int64_t time, int64_t times) const;
 
   SimulateJob job_;
-  std::vector<io::SkyComponent> sky_;
+  io::SkyModel sky_;
+  std::unique_ptr<ImageModel> image_;  ///< of the graph that is being made
+  size_t slots_ = 1;
   io::NewMeasurementSet set_;
   io::ObservationGeometry geometry_;
   std::shared_ptr<const std::vector<double>> freq_, lmn_;

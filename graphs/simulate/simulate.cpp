@@ -100,7 +100,12 @@ double Simulation::run() {
   runtime::Runtime runtime(job_.runtime);
   token_ = runtime.create({"writer", 64, 0});
   const int64_t slots = ring_slots(runtime.info().cpus);
+  std::vector<std::pair<int64_t, int64_t>> blocks;
+  for (int64_t t = 0; t < job_.times; ++t) blocks.emplace_back(t, 1);
+  emulator_.begin(runtime, blocks, static_cast<size_t>(slots));
   for (int64_t i = 0; i < slots; ++i) ring_.push_back(emulator_.create(runtime, 1));
+  if (emulator_.has_flags())
+    writer_->flag_with([this](int64_t time, uint8_t* flag) { emulator_.flags(time, 1, flag); });
   {
     const graphs::RunWatch watch(runtime, 0);
     // Coordinates of a ring's worth of times come first, so that simulation never waits for the writer of the block before.
@@ -115,8 +120,8 @@ double Simulation::run() {
   writer_->commit();
   runtime.learn();
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-  spdlog::info("{}: {} rows x {} channels, {} sources, in {:.2f} s", job_.output, rows_ * job_.times,
-               job_.channels, emulator_.sources(), seconds);
+  spdlog::info("{}: {} rows x {} channels, {}, in {:.2f} s", job_.output, rows_ * job_.times, job_.channels,
+               emulator_.sky_text(), seconds);
   if (emulator_.set().sigma_jy > 0)
     spdlog::info("noise of {:.4g} Jy in the real and the imaginary part of each correlation",
                  emulator_.set().sigma_jy);

@@ -216,6 +216,8 @@ void check_effects(const Stage& stage, Diagnostics& diagnostics) {
   check("noise", parse_noise);
   check("tec", parse_screen);
   check("beam", parse_beam);
+  check("rfi", parse_rfi);
+  check("flags", parse_flags);
 }
 
 void check_file(const Setting& setting, const std::string& key, const std::string& path,

@@ -4,6 +4,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include <cmath>
 #include <cstring>
 #include <vector>
@@ -260,6 +262,87 @@ TEST(Screen, ItsPhaseGoesAsOneOverFrequency) {
     const Complex want = Complex(without[c]) * std::polar(1., -8.44797245e9 * 0.4 / freq[c]);
     EXPECT_LT(std::abs(Complex(with[c]) - want), 3e-7 * 2) << c;
   }
+}
+
+TEST(Rfi, BurstsAreWhereTheySayAndFactorIntoAntennas) {
+  const std::vector<double> times{100, 110, 120, 130}, freq{1e9, 1.001e9, 1.002e9};
+  RfiModel model;
+  model.bursts = 3;
+  model.flux_jy = 50;
+  model.duration_s = 12;
+  model.width_hz = 1.5e6;
+  const auto bursts = draw_bursts(model, 5, times, freq, 4);
+  ASSERT_EQ(bursts.size(), 3u);
+  EXPECT_EQ(draw_bursts(model, 5, times, freq, 4)[1].begin_s, bursts[1].begin_s);
+  EXPECT_NE(draw_bursts(model, 6, times, freq, 4)[1].begin_s, bursts[1].begin_s);
+  const std::vector<int> codes{9, 10, 11, 12};
+  const std::vector<std::complex<float>> model_vis(3, 2.f);
+  for (size_t t = 0; t < times.size(); ++t)
+    for (int32_t p = 0; p < 4; ++p)
+      for (int32_t q = p + 1; q < 4; ++q) {
+        const std::vector<int32_t> pair{p, q}, number{static_cast<int32_t>(t)};
+        std::vector<std::complex<float>> vis(12);
+        CorruptArguments a;
+        a.correlations = codes;
+        a.stokes_vis = {model_vis.data(), {1, 1, 3}};
+        a.antennas = {pair.data(), {1, 2}};
+        a.time_s = {&times[t], 1};
+        a.time_number = number;
+        a.vis = {vis.data(), {1, 3, 4}};
+        a.bursts = bursts;
+        a.freq_hz = freq;
+        corrupt_cpu(a);
+        for (size_t c = 0; c < 3; ++c)
+          for (size_t k = 0; k < 4; ++k) {
+            std::complex<double> expected = k == 0 || k == 3 ? 2. : 0.;
+            for (const auto& b : bursts)
+              if (times[t] >= b.begin_s && times[t] <= b.end_s && freq[c] >= b.freq_begin_hz &&
+                  freq[c] <= b.freq_end_hz)
+                expected += 50. * b.response[static_cast<size_t>(2 * p) + k / 2] *
+                            std::conj(b.response[static_cast<size_t>(2 * q) + k % 2]);
+            EXPECT_LT(std::abs(std::complex<double>(vis[4 * c + k]) - expected), 1e-4);
+          }
+      }
+}
+
+TEST(Rfi, DurationsWidthsAndStrengthsHaveTheirMeans) {
+  const std::vector<double> times{0, 1000}, freq{1e9, 1.1e9};
+  RfiModel model;
+  model.bursts = 4000;
+  const auto bursts = draw_bursts(model, 1, times, freq, 2);
+  double duration = 0, width = 0, power = 0;
+  for (const auto& b : bursts) {
+    duration += (b.end_s - b.begin_s) / 4000;
+    width += (b.freq_end_hz - b.freq_begin_hz) / 4000;
+    for (const auto& r : b.response) power += std::norm(r) / 16000;
+  }
+  // Three standard errors of an exponential's mean.
+  EXPECT_NEAR(duration, 30, 30 * 3 / std::sqrt(4000.));
+  EXPECT_NEAR(width, 1e6, 1e6 * 3 / std::sqrt(4000.));
+  EXPECT_NEAR(power, 1, 3 / std::sqrt(16000.));
+}
+
+TEST(Rfi, FlagsCoverBurstsAndTheAskedShare) {
+  std::vector<double> freq;
+  for (int i = 0; i < 100; ++i) freq.push_back(1e9 + 1e5 * i);
+  RfiBurst burst{10, 20, 1.002e9, 1.0041e9, 1, {}};
+  FlagModel model;
+  model.rfi = true;
+  std::vector<uint8_t> flag(100);
+  flag_row(model, {&burst, 1}, 1, 0, 1, 15, 0, freq, flag.data());
+  for (size_t c = 0; c < 100; ++c) EXPECT_EQ(flag[c], c >= 20 && c <= 41 ? 1 : 0) << c;
+  std::fill(flag.begin(), flag.end(), uint8_t{0});
+  flag_row(model, {&burst, 1}, 1, 0, 1, 25, 0, freq, flag.data());
+  EXPECT_EQ(std::count(flag.begin(), flag.end(), 1), 0);
+  model.rfi = false;
+  model.random = 0.1;
+  int64_t flagged = 0;
+  for (int t = 0; t < 400; ++t) {
+    std::fill(flag.begin(), flag.end(), uint8_t{0});
+    flag_row(model, {}, 1, 0, 1, t, t, freq, flag.data());
+    flagged += std::count(flag.begin(), flag.end(), 1);
+  }
+  EXPECT_NEAR(static_cast<double>(flagged), 4000, 3 * std::sqrt(40000 * 0.09));
 }
 
 }  // namespace

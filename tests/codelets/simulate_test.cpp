@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
 #include <cmath>
 #include <random>
 #include <vector>
@@ -127,6 +128,53 @@ TEST(SimulateTest, SpectralIndex) {
   EXPECT_DOUBLE_EQ(flux[9], 0.25);
   point_source_spectrum(iquv, 0, 0, {freq, {3}}, {flux, {3, 1}});
   EXPECT_DOUBLE_EQ(flux[2], 2);
+}
+
+/// A baseline fixed to the Earth, seen from declination `dec` at an hour angle.
+std::array<double, 3> uvw_at(double hour_angle, double dec) {
+  constexpr double x = 700, y = -2100, z = 900;
+  const double sh = std::sin(hour_angle), ch = std::cos(hour_angle), sd = std::sin(dec), cd = std::cos(dec);
+  return {x * sh + y * ch, -x * sd * ch + y * sd * sh + z * cd, x * cd * ch - y * cd * sh + z * sd};
+}
+
+/// The mean over channel and integration, by brute force.
+TEST(SimulateTest, SmearingIsTheMeanOverChannelAndIntegration) {
+  constexpr double kDec = -0.7, kHour = 0.4;
+  const std::vector<double> freq{1.2e9, 1.3e9}, flux{2, 2};
+  for (const auto& [width, interval] : {std::pair{4e6, 0.}, {0., 15.}, {4e6, 15.}, {1e2, 1e-3}}) {
+    for (const double l : {0.012, 1e-9}) {
+      const double m = -0.008;
+      const std::vector<double> lmn{l, m, std::sqrt(1 - l * l - m * m) - 1};
+      const auto uvw = uvw_at(kHour, kDec);
+      std::vector<std::complex<float>> vis(2);
+      simulate_cpu({{uvw.data(), {1, 3}},
+                    {freq.data(), {2}},
+                    {lmn.data(), {1, 3}},
+                    {flux.data(), {1, 2, 1}},
+                    {vis.data(), {1, 1, 2}},
+                    {},
+                    {},
+                    {width, interval, kDec}});
+      for (size_t c = 0; c < 2; ++c) {
+        std::complex<double> mean = 0;
+        constexpr int kSteps = 400;
+        for (int i = 0; i < kSteps; ++i)
+          for (int j = 0; j < kSteps; ++j) {
+            const double nu = freq[c] + width * ((i + 0.5) / kSteps - 0.5);
+            const auto at =
+                uvw_at(kHour + kEarthRotation_rad_s * interval * ((j + 0.5) / kSteps - 0.5), kDec);
+            const double tau = (at[0] * lmn[0] + at[1] * lmn[1] + at[2] * lmn[2]) / kSpeedOfLight_m_s;
+            mean += std::polar(2. / kSteps / kSteps, 2 * kPi * nu * tau);
+          }
+        // The formula leaves the phase's curvature out: Omega^2 dt^2 / 24 of some 700 rad.
+        EXPECT_LT(std::abs(std::complex<double>(vis[c]) - mean), 2e-4)
+            << width << " Hz, " << interval << " s";
+        if (width == 4e6 && l > 1e-3) {
+          EXPECT_LT(std::abs(vis[c]), 1.99) << "there is something to see";
+        }
+      }
+    }
+  }
 }
 
 }  // namespace

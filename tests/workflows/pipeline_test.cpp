@@ -80,6 +80,20 @@ TEST_F(Pipeline, EveryEffectAndStokes) {
       "", "weighting: uniform, stokes: IQUV, channels_out: 2");
 }
 
+TEST_F(Pipeline, FlagsOfTheEmulator) {
+  const std::string simulate =
+      ", rfi: 'bursts=30,flux=20Jy,duration=2min,width=8MHz', flags: rfi+0.05, smearing: both, noise: 0.1Jy";
+  expect_same_bits(simulate, "");
+  const auto flagged = metrics("files")["visibilities_flagged"].get<int64_t>();
+  EXPECT_GT(flagged, 40 * 276 * 16 * 0.05);
+  EXPECT_EQ(metrics("memory2")["visibilities_flagged"], flagged);
+  EXPECT_TRUE(std::filesystem::exists(folder_ / "memory1-rfi.csv"));
+}
+
+TEST_F(Pipeline, FlagsOfTheEmulatorAndCalibration) {
+  expect_same_bits(", flags: '0.1', gains: 'constant:phase=30deg'", ", interval: 5min");
+}
+
 TEST_F(Pipeline, NaturalWeightsOfCircularFeeds) {
   expect_same_bits(", correlations: [RR, LL]", "", "weighting: natural");
 }

@@ -9,6 +9,7 @@
 #include "codelets/grid/grid.hpp"
 #include "codelets/gridder/gridder.hpp"
 #include "codelets/image/image.hpp"
+#include "codelets/read/cache.hpp"
 #include "codelets/read/read.hpp"
 #include "codelets/resample/refine.hpp"
 #include "codelets/restore/restore_tasks.hpp"
@@ -32,6 +33,8 @@ std::vector<const runtime::CodeletDef*> all_codelets() {
           &calibrate::apply_codelet(),
           &calibrate::write_correlations_codelet(),
           &read_codelet(),
+          &keep_codelet(),
+          &recall_codelet(),
           &weight::density_codelet(),
           &weight::density_summary_codelet(),
           &weight::weigh_codelet(),

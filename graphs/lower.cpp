@@ -36,6 +36,7 @@ RuntimeOptions runtime_options(const Workflow& workflow) {
   runtime.gpus = static_cast<int>(values.integer("gpus"));
   runtime.io_workers = static_cast<int>(values.integer("io_workers"));
   runtime.memory_bytes = values.integer("memory");
+  runtime.cache = values.text("cache");
   runtime.strict = values.text("determinism") == "strict";
   return runtime;
 }

@@ -597,6 +597,15 @@ const SectionSchema& runtime_section() {
            .min = 64.0 * 1024 * 1024,
            .range_text = "at least 64MiB",
            .example = "2GiB"},
+          {.key = "cache",
+           .kind = Kind::text,
+           .doc = "folder on a fast disk for a compact copy of visibilities that do not fit in memory, "
+                  "written in the first "
+                  "pass over them and read in later ones; auto: beside the products, if they have room; "
+                  "none: the sets are "
+                  "read again",
+           .fallback = "auto",
+           .example = "/scratch"},
           {.key = "determinism",
            .kind = Kind::choice,
            .doc = "strict: the same bits whatever the workers; relaxed: the same within the accuracy",

@@ -76,6 +76,7 @@ struct RuntimeOptions {
   std::string scheduler = "auto";
   int cpus = -1, gpus = -1, io_workers = -1;
   int64_t memory_bytes = 0;
+  std::string cache = "auto";  ///< folder of the visibilities' copy, "auto" or "none"
   bool strict = true;
 };
 

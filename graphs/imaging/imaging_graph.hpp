@@ -16,6 +16,7 @@
 
 #include "codelets/deconvolve/clean.hpp"
 #include "codelets/degrid/degrid.hpp"
+#include "codelets/read/cache.hpp"
 #include "codelets/read/read.hpp"
 #include "graphs/imaging/imaging_plan.hpp"
 #include "io/atomic_file.hpp"
@@ -52,6 +53,8 @@ class ImagingGraph {
   const ImageSet& images() const { return images_; }
   DataId sums() const { return sums_; }
   std::shared_ptr<ReadCounters> counters() const { return counters_; }
+  /// Of the copy on disk, all passes.
+  int64_t cache_bytes_read() const { return cache_ ? cache_->bytes_read() : 0; }
   std::shared_ptr<deconvolve::ComponentLog> components(size_t stokes) const { return logs_.at(stokes); }
   const std::vector<DataId>& loop_blocks() const { return loops_; }
   /// Beams: one per output channel, then the combined one when there are several channels.
@@ -75,6 +78,7 @@ class ImagingGraph {
   // chunks (chunk_loading.cpp)
   void create_chunks();
   Loaded& load(size_t chunk);
+  void read_or_recall(size_t chunk, DataId into);
   void weigh(size_t chunk, Loaded& loaded);
   void build_index(size_t chunk, Loaded& loaded, size_t channel, size_t facet);
   void density_pass();
@@ -150,6 +154,9 @@ class ImagingGraph {
   ImageSet images_;
   DataId sums_ = -1, density_ = -1, density_summary_ = -1;
   std::vector<DataId> tokens_;  ///< per set
+  std::shared_ptr<io::ScratchFile> cache_;
+  std::vector<DataId> cache_tokens_;   ///< [chunk] that it is in the cache
+  std::vector<int64_t> cache_offset_;  ///< [chunk]
   std::vector<Loaded> resident_, ring_;
   std::vector<bool> loaded_once_, weighed_once_, degridded_;
   int64_t loads_ = 0;

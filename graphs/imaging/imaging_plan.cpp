@@ -195,6 +195,9 @@ std::string describe(const ImagingPlan& plan) {
       mib(memory.total()), mib(memory.budget), mib(memory.base), mib(memory.read_buffers), mib(memory.chunks),
       memory.resident ? "kept" : fmt::format("ring of {}", memory.ring_slots), mib(memory.images),
       mib(memory.grids), plan.sky_waves.size(), mib(memory.transforms), mib(memory.clean));
+  if (memory.cache_bytes > 0)
+    text += fmt::format("cache     {:.0f} MiB in {}, for the passes after the first\n",
+                        mib(memory.cache_bytes), memory.cache_folder);
   return text;
 }
 

@@ -66,6 +66,9 @@ struct MemoryPlan {
   bool resident = true;  ///< visibilities are kept between passes
   bool predicted_resident = true;
   int64_t ring_slots = 0;  ///< chunks in memory at a time
+  /// Folder where chunks that do not fit are kept for later passes; empty: none are.
+  std::string cache_folder;
+  int64_t cache_bytes = 0;
   int64_t transform_depth = 1;
   /// Stores of tiles that the strips of all slabs take in turn; 0: every store of a wave has its own.
   int64_t strip_stores = 0;

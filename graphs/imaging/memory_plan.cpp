@@ -4,9 +4,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <filesystem>
 
 #include "codelets/restore/restore.hpp"
 #include "io/error.hpp"
+#include "io/scratch_file.hpp"
 #include "runtime/machine.hpp"
 
 namespace fringeflow::graphs {
@@ -94,6 +96,31 @@ int64_t transform_bytes(const ImagingPlan& plan) {
       most = std::max(most, bytes);
     }
   return most;
+}
+
+/// Where chunks that are read in several passes are kept meanwhile.
+void plan_cache(ImagingPlan& plan, int64_t all_chunks) {
+  auto& memory = plan.memory;
+  const std::string& asked = plan.job.runtime.cache;
+  const bool once = !plan.cleans() && !plan.needs_density() && plan.sky_waves.size() == 1;
+  if (once || asked == "none") return;
+  const std::filesystem::path prefix(plan.job.write.prefix);
+  const std::string folder = asked != "auto"            ? asked
+                             : prefix.has_parent_path() ? prefix.parent_path().string()
+                                                        : ".";
+  if (asked != "auto" && !std::filesystem::is_directory(folder))
+    throw UserError(
+        fmt::format("runtime.cache: there is no folder {}; give one on a fast disk, or 'none'", folder));
+  const int64_t room = io::free_bytes(folder);
+  if (asked != "auto" && room < all_chunks)
+    throw UserError(
+        fmt::format("runtime.cache: {} has no room for {} MiB of visibilities ({} MiB are free); give "
+                    "another folder, or 'none'",
+                    folder, all_chunks / kMiB, room / kMiB));
+  // Of a disk that others use too, half at most.
+  if (asked == "auto" && room / 2 < all_chunks) return;
+  memory.cache_folder = folder;
+  memory.cache_bytes = all_chunks;
 }
 
 }  // namespace
@@ -244,6 +271,7 @@ void plan_memory(ImagingPlan& plan) {
         std::clamp<int64_t>(slot > 0 ? spare / slot : 0, 0, std::min<int64_t>(n - memory.ring_slots, 12));
     memory.ring_slots += more;
     memory.chunks += more * slot;
+    plan_cache(plan, all_chunks);
   }
   // While chunks arrive one by one, gridding must not wait for many; once they are all here, large batches are kinder to the caches.
   const bool streams = !memory.resident || !plan.needs_density();

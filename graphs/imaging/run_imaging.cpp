@@ -112,6 +112,7 @@ std::string closing_lines(const ImagingPlan& plan, const ImagingGraph& graph, co
   const auto total = graph.counters()->total();
   const auto beyond = graph.counters()->beyond_grid();
   const auto peak_memory = metrics["peak_memory_bytes"].get<int64_t>();
+  const auto payload = static_cast<double>(std::max<int64_t>(total.bytes, 1));
   const double share = 100.0 / static_cast<double>(std::max<int64_t>(total.visibilities, 1));
   text += fmt::format("beam          {}\n", beam);
   text += fmt::format("noise, peak   {:.4g} Jy/beam (robust), {:.4g} Jy/beam at pixel {}, {}{}\n", top.sigma,
@@ -125,12 +126,15 @@ std::string closing_lines(const ImagingPlan& plan, const ImagingGraph& graph, co
                   static_cast<double>(total.flagged) * share, beyond, static_cast<double>(beyond) * share);
   text += fmt::format(
       "time, memory  {}, {:.3g} Mvis/s; peak {:.0f} MiB of {:.0f} planned (limit {:.0f}); columns read "
-      "{:.2f} times\n",
+      "{:.2f} times{}\n",
       duration_text(seconds), static_cast<double>(total.visibilities) * 1e-6 / seconds,
       static_cast<double>(peak_memory) / (1 << 20), static_cast<double>(plan.memory.total()) / (1 << 20),
       static_cast<double>(plan.memory.budget) / (1 << 20),
-      static_cast<double>(graph.counters()->bytes()) /
-          static_cast<double>(std::max<int64_t>(total.bytes, 1)));
+      static_cast<double>(graph.counters()->bytes()) / payload,
+      plan.memory.cache_bytes > 0
+          ? fmt::format(", their copy on disk {:.2f} times", static_cast<double>(graph.cache_bytes_read()) /
+                                                                 static_cast<double>(plan.memory.cache_bytes))
+          : "");
   int images = 0;
   std::string others;
   for (const auto& path : products.paths()) {
@@ -144,8 +148,9 @@ std::string closing_lines(const ImagingPlan& plan, const ImagingGraph& graph, co
   metrics["visibilities_flagged"] = total.flagged;
   metrics["visibilities_beyond_grid"] = beyond;
   metrics["bytes_read"] = graph.counters()->bytes();
+  metrics["cache_bytes_read"] = graph.cache_bytes_read();
   metrics["reread_factor"] =
-      static_cast<double>(graph.counters()->bytes()) / static_cast<double>(std::max<int64_t>(total.bytes, 1));
+      static_cast<double>(graph.counters()->bytes() + graph.cache_bytes_read()) / payload;
   metrics["planned_memory_bytes"] = plan.memory.total();
   metrics["memory_limit_bytes"] = plan.memory.budget;
   metrics["peak_jy_beam"] = top.peak;

@@ -355,7 +355,8 @@ StageSchema selfcal_stage() {
           "self-calibrates: images, solves for gains against the model, corrects in memory, and images again",
       .details =
           "Each round solves the data against the model of the image before (the first against start_model, "
-          "where that is given; components fainter than 10 x the noise are left out), corrected for the "
+          "where that is given; components fainter than 10 x the noise are left out, and those of a source "
+          "that is not told from a point become one), corrected for the "
           "latest gains of the other kind: phases, or amplitudes. "
           "It ends after the last round, or when one lowers the dynamic range (peak of the restored image / "
           "1.4826 x its median absolute deviation) by more than 5 %. Round N leaves PREFIX-roundN-*.fits "

@@ -10,45 +10,66 @@
 namespace fringeflow::graphs {
 namespace {
 
-constexpr double kLeastMoment = 0.06, kMomentOfNoise = 20;
+/// In units of the beam's.
+constexpr double kLeastMoment = 0.06, kMomentOfNoise = 20, kMostMoment = 0.4;
 /// In pixels^2: that of a point half-way between two pixels.
 constexpr double kPixelMoment = 0.25;
 /// Of the flux in the beam: sidelobes that were cleaned.
 constexpr double kMostAround = 0.1;
+/// Of the peak: hills that are joined higher up are parts of something extended.
+constexpr double kDeepestSaddle = 0.5;
 
 struct Pixel {
   double x = 0, y = 0, flux = 0;
 };
 
-/// Components of one hill, and its brightest restored pixel.
+/// Components of one hill, its brightest restored pixel, and the highest pixel of its border to another hill.
 struct Hill {
   std::vector<Pixel> pixels;
-  double peak = 0;
+  double peak = 0, saddle = 0;
 };
 
 /// Components by the summit that the steepest ascent from their pixel ends at, in the order of the summits' pixels.
 std::map<int64_t, Hill> hills_of(const io::FitsImage<float>& model, const io::FitsImage<float>& restored,
                                  double least) {
   const int64_t nx = model.header.grid.nx, ny = model.header.grid.ny;
-  const auto height = [&](int64_t i) { return restored.pixels[static_cast<size_t>(i)]; };
-  const auto summit = [&](int64_t at) {
-    for (;;) {
+  const auto height = [&](int64_t i) { return static_cast<double>(restored.pixels[static_cast<size_t>(i)]); };
+  const auto neighbours = [&](int64_t at, auto&& visit) {
+    for (int64_t j = std::max<int64_t>(at / nx - 1, 0); j <= std::min(at / nx + 1, ny - 1); ++j)
+      for (int64_t i = std::max<int64_t>(at % nx - 1, 0); i <= std::min(at % nx + 1, nx - 1); ++i)
+        visit(j * nx + i);
+  };
+  std::vector<int64_t> summit(static_cast<size_t>(nx * ny), -1), path;
+  std::map<int64_t, Hill> hills;
+  for (int64_t start = 0; start < nx * ny; ++start) {
+    if (!(height(start) >= least)) continue;
+    path.clear();
+    int64_t at = start;
+    while (summit[static_cast<size_t>(at)] < 0) {
+      path.push_back(at);
       int64_t best = at;
-      for (int64_t j = std::max<int64_t>(at / nx - 1, 0); j <= std::min(at / nx + 1, ny - 1); ++j)
-        for (int64_t i = std::max<int64_t>(at % nx - 1, 0); i <= std::min(at % nx + 1, nx - 1); ++i)
-          if (height(j * nx + i) > height(best)) best = j * nx + i;
-      if (best == at) return at;
+      neighbours(at, [&](int64_t next) {
+        if (height(next) > height(best)) best = next;
+      });
+      if (best == at) {
+        hills[at].peak = height(at);
+        summit[static_cast<size_t>(at)] = at;
+      }
       at = best;
     }
-  };
-  std::map<int64_t, Hill> hills;
+    for (const int64_t pixel : path) summit[static_cast<size_t>(pixel)] = summit[static_cast<size_t>(at)];
+  }
   for (int64_t i = 0; i < nx * ny; ++i) {
-    const auto flux = static_cast<double>(model.pixels[static_cast<size_t>(i)]);
-    if (!std::isfinite(flux) || flux == 0 || !(static_cast<double>(height(i)) >= least)) continue;
-    const int64_t top = summit(i);
+    const int64_t top = summit[static_cast<size_t>(i)];
+    if (top < 0) continue;
     Hill& hill = hills[top];
-    hill.peak = static_cast<double>(height(top));
-    hill.pixels.push_back({static_cast<double>(i % nx), static_cast<double>(i / nx), flux});
+    neighbours(i, [&](int64_t next) {
+      const int64_t other = summit[static_cast<size_t>(next)];
+      if (other >= 0 && other != top) hill.saddle = std::max(hill.saddle, std::min(height(i), height(next)));
+    });
+    const auto flux = static_cast<double>(model.pixels[static_cast<size_t>(i)]);
+    if (std::isfinite(flux) && flux != 0)
+      hill.pixels.push_back({static_cast<double>(i % nx), static_cast<double>(i / nx), flux});
   }
   return hills;
 }
@@ -77,6 +98,7 @@ double extent_of(const std::vector<Pixel>& pixels, Pixel& centroid) {
 /// One point in place of a hill's components within a beam of its summit, when they are not told from it and what lies farther out is
 /// little.
 bool is_point(const Hill& hill, double x, double y, double beam_pixels, double noise, Pixel& point) {
+  if (hill.saddle > kDeepestSaddle * hill.peak) return false;
   std::vector<Pixel> near;
   double far = 0;
   for (const auto& pixel : hill.pixels)
@@ -86,7 +108,8 @@ bool is_point(const Hill& hill, double x, double y, double beam_pixels, double n
       far += std::abs(pixel.flux);
   const double sigma = beam_pixels / std::sqrt(8 * std::log(2.));
   const double most =
-      std::max(kPixelMoment, std::max(kLeastMoment, kMomentOfNoise * noise / hill.peak) * sigma * sigma);
+      std::max(kPixelMoment,
+               std::clamp(kMomentOfNoise * noise / hill.peak, kLeastMoment, kMostMoment) * sigma * sigma);
   return extent_of(near, point) < most && far < kMostAround * point.flux;
 }
 

@@ -1,0 +1,660 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include <Eigen/Dense>
+#include <cmath>
+#include <numeric>
+#include <vector>
+
+#include "codelets/calibrate/directions.hpp"
+#include "codelets/calibrate/network.hpp"
+#include "io/constants.hpp"
+
+namespace fringeflow::calibrate {
+namespace {
+
+using Complex = std::complex<double>;
+
+/// Products of one baseline i < j of a network in one block.
+struct Pair {
+  int64_t i = 0, j = 0;
+  double observed = 0, samples = 0, power = 0;  ///< Σ w |V|², samples, trace of Q
+  std::vector<Complex> p, q;                    ///< [d], [d][e]
+};
+
+/// The antennas of a fit and their baselines in the blocks that are fitted together.
+struct Network {
+  int64_t directions = 1;
+  std::vector<int64_t> antenna;
+  std::vector<std::vector<Pair>> blocks;
+  std::vector<double> freq_hz;  ///< [block]
+  int64_t size() const { return static_cast<int64_t>(antenna.size()); }
+};
+
+/// Gains of a block, [antenna of the network][direction].
+using Gains = std::vector<Complex>;
+
+/// Block `first` to `last` of the hand `hand`, or of both summed for −1, without barred antennas.
+Network gather(const SolveDirectionsArguments& a, int64_t first, int64_t last, int64_t hand,
+               const std::vector<bool>& barred) {
+  const Shape& shape = a.shape.gains;
+  const int64_t directions = a.shape.directions, each = a.shape.hand_sums();
+  const int64_t from = hand < 0 ? 0 : hand, to = hand < 0 ? shape.hands() : hand + 1;
+  const auto power = [&](int64_t block, int64_t p, int64_t q) {
+    const int64_t baseline = baseline_index(p, q, shape.antennas);
+    double total = 0;
+    for (int64_t h = from; h < to; ++h) {
+      const double* diagonal = &a.sums(block, baseline, h * each) + 2 + 2 * directions;
+      for (int64_t d = 0; d < directions; ++d) {
+        total += *diagonal;
+        diagonal += 1 + 2 * (directions - d - 1);
+      }
+    }
+    return total;
+  };
+  Network out;
+  out.directions = directions;
+  out.antenna = connected(shape.antennas, [&](int64_t p, int64_t q) {
+    if (barred[static_cast<size_t>(p)] || barred[static_cast<size_t>(q)]) return 0.;
+    double total = 0;
+    for (int64_t block = first; block < last; ++block) total += power(block, p, q);
+    return total;
+  });
+  const int64_t n = out.size();
+  for (int64_t block = first; block < last; ++block) {
+    out.freq_hz.push_back(a.freq_hz.empty() ? 0 : a.freq_hz[static_cast<size_t>(block)]);
+    auto& pairs = out.blocks.emplace_back();
+    for (int64_t i = 0; i < n; ++i)
+      for (int64_t j = i + 1; j < n; ++j) {
+        const int64_t p = out.antenna[static_cast<size_t>(i)], q = out.antenna[static_cast<size_t>(j)];
+        const bool turned = p > q;
+        const int64_t baseline = baseline_index(std::min(p, q), std::max(p, q), shape.antennas);
+        Pair pair{i, j, 0, 0, 0, {}, {}};
+        pair.p.resize(static_cast<size_t>(directions));
+        pair.q.resize(static_cast<size_t>(directions * directions));
+        for (int64_t h = from; h < to; ++h) {
+          const double* sums = &a.sums(block, baseline, h * each);
+          pair.observed += *sums++;
+          pair.samples += *sums++;
+          for (int64_t d = 0; d < directions; ++d, sums += 2)
+            pair.p[static_cast<size_t>(d)] += Complex(sums[0], turned ? -sums[1] : sums[1]);
+          for (int64_t d = 0; d < directions; ++d) {
+            pair.power += *sums;
+            pair.q[static_cast<size_t>(d * directions + d)] += *sums++;
+            for (int64_t e = d + 1; e < directions; ++e, sums += 2) {
+              const Complex x(sums[0], turned ? -sums[1] : sums[1]);
+              pair.q[static_cast<size_t>(d * directions + e)] += x;
+              pair.q[static_cast<size_t>(e * directions + d)] += std::conj(x);
+            }
+          }
+        }
+        if (pair.power > 0) pairs.push_back(std::move(pair));
+      }
+  }
+  return out;
+}
+
+/// All directions seen as one.
+Network merged(const Network& network) {
+  Network out;
+  out.antenna = network.antenna;
+  out.freq_hz = network.freq_hz;
+  for (const auto& pairs : network.blocks) {
+    auto& merged_pairs = out.blocks.emplace_back();
+    for (const auto& pair : pairs)
+      merged_pairs.push_back({pair.i,
+                              pair.j,
+                              pair.observed,
+                              pair.samples,
+                              pair.power,
+                              {std::accumulate(pair.p.begin(), pair.p.end(), Complex(0))},
+                              {std::accumulate(pair.q.begin(), pair.q.end(), Complex(0))}});
+  }
+  return out;
+}
+
+/// Σ w |V − Σ_d G_d M_d|² of a block, and the same without a model.
+double misfit(const std::vector<Pair>& pairs, int64_t directions, const Gains& g) {
+  double total = 0;
+  std::vector<Complex> products(static_cast<size_t>(directions));
+  for (const auto& pair : pairs) {
+    double cross = 0, square = 0;
+    for (int64_t d = 0; d < directions; ++d) {
+      products[static_cast<size_t>(d)] = g[static_cast<size_t>(pair.i * directions + d)] *
+                                         std::conj(g[static_cast<size_t>(pair.j * directions + d)]);
+      cross += (std::conj(products[static_cast<size_t>(d)]) * pair.p[static_cast<size_t>(d)]).real();
+    }
+    for (int64_t d = 0; d < directions; ++d) {
+      Complex row = 0;
+      for (int64_t e = 0; e < directions; ++e)
+        row += pair.q[static_cast<size_t>(d * directions + e)] * products[static_cast<size_t>(e)];
+      square += (std::conj(products[static_cast<size_t>(d)]) * row).real();
+    }
+    total += pair.observed - 2 * cross + square;
+  }
+  return total;
+}
+
+/// By antenna, the pairs that it is in.
+std::vector<std::vector<const Pair*>> by_antenna(const std::vector<Pair>& pairs, int64_t antennas) {
+  std::vector<std::vector<const Pair*>> out(static_cast<size_t>(antennas));
+  for (const auto& pair : pairs) {
+    out[static_cast<size_t>(pair.i)].push_back(&pair);
+    out[static_cast<size_t>(pair.j)].push_back(&pair);
+  }
+  return out;
+}
+
+/// One minimisation of χ² in every antenna and direction after the other, the others held: it never grows. `weight` is set to the
+/// curvature in each, [antenna][direction], 0 where there is nothing to fit. @return Σ |change|², Σ |g|²
+std::pair<double, double> sweep(const std::vector<std::vector<const Pair*>>& pairs, int64_t directions,
+                                bool phase_only, Gains& g, std::vector<double>& weight) {
+  double change = 0, size = 0;
+  std::vector<Complex> normal(static_cast<size_t>(directions * directions)),
+      right(static_cast<size_t>(directions));
+  for (size_t i = 0; i < pairs.size(); ++i) {
+    std::fill(normal.begin(), normal.end(), Complex(0));
+    std::fill(right.begin(), right.end(), Complex(0));
+    for (const Pair* pair : pairs[i]) {
+      const bool turned = pair->j == static_cast<int64_t>(i);
+      const Complex* other = g.data() + (turned ? pair->i : pair->j) * directions;
+      for (int64_t d = 0; d < directions; ++d) {
+        const Complex p = pair->p[static_cast<size_t>(d)];
+        right[static_cast<size_t>(d)] += other[d] * (turned ? std::conj(p) : p);
+        const Complex* q = pair->q.data() + d * directions;
+        Complex* row = normal.data() + d * directions;
+        // g_d g_e* Q_de; the other half is its conjugate.
+        for (int64_t e = d; e < directions; ++e) {
+          const double gr = other[d].real() * other[e].real() + other[d].imag() * other[e].imag(),
+                       gi = other[d].imag() * other[e].real() - other[d].real() * other[e].imag(),
+                       qr = q[e].real(), qi = turned ? -q[e].imag() : q[e].imag();
+          row[e] += Complex(gr * qr - gi * qi, gr * qi + gi * qr);
+        }
+      }
+    }
+    Complex* x = g.data() + static_cast<int64_t>(i) * directions;
+    for (int64_t d = 0; d < directions; ++d) {
+      const double curvature = normal[static_cast<size_t>(d * directions + d)].real();
+      weight[i * static_cast<size_t>(directions) + static_cast<size_t>(d)] = curvature;
+      if (!(curvature > 0)) continue;
+      Complex rest = right[static_cast<size_t>(d)];
+      for (int64_t e = 0; e < directions; ++e) {
+        if (e == d) continue;
+        rest -= x[e] * (e > d ? normal[static_cast<size_t>(d * directions + e)]
+                              : std::conj(normal[static_cast<size_t>(e * directions + d)]));
+      }
+      const Complex fresh = phase_only ? unit(rest) : rest / curvature;
+      if (phase_only && fresh == Complex(0)) continue;
+      change += std::norm(fresh - x[d]);
+      size += std::norm(fresh);
+      x[d] = fresh;
+    }
+  }
+  return {change, size};
+}
+
+/// Phases of every direction relative to an antenna of the network.
+void refer(Gains& g, int64_t directions, int64_t reference) {
+  for (int64_t d = 0; d < directions; ++d) {
+    const Complex turn = std::conj(unit(g[static_cast<size_t>(reference * directions + d)]));
+    if (turn == Complex(0)) continue;
+    for (size_t at = static_cast<size_t>(d); at < g.size(); at += static_cast<size_t>(directions))
+      g[at] *= turn;
+  }
+}
+
+/// Means over the blocks with a Gaussian of their distance, weighted by the curvature of their fits.
+void smooth(const std::vector<double>& freq_hz, double width_hz, bool phase_only,
+            const std::vector<std::vector<double>>& weight, std::vector<Gains>& g) {
+  const double scale = 4 * std::log(2.) / (width_hz * width_hz);
+  const std::vector<Gains> from = g;
+  for (size_t b = 0; b < g.size(); ++b)
+    for (size_t k = 0; k < g[b].size(); ++k) {
+      Complex sum = 0;
+      double total = 0;
+      for (size_t c = 0; c < g.size(); ++c) {
+        const double distance = freq_hz[b] - freq_hz[c],
+                     w = weight[c][k] * std::exp(-scale * distance * distance);
+        sum += w * from[c][k];
+        total += w;
+      }
+      if (total > 0) g[b][k] = phase_only ? unit(sum) : sum / total;
+      if (g[b][k] == Complex(0)) g[b][k] = from[b][k];
+    }
+}
+
+/// How a fit ended.
+struct Descent {
+  int iterations = 0;
+  double change = INFINITY;  ///< relative, of the last iteration
+};
+
+/// A start along a tree of baselines; antennas are in order of distance from the first.
+Gains start(const std::vector<Pair>& pairs, int64_t antennas, bool phase_only) {
+  double observed = 0, power = 0;
+  for (const auto& pair : pairs) {
+    observed += pair.observed;
+    power += pair.q[0].real();
+  }
+  const double level = phase_only || !(power > 0) || !(observed > 0) ? 1 : std::pow(observed / power, 0.25);
+  Gains g(static_cast<size_t>(antennas), level);
+  std::vector<bool> known(g.size());
+  known[0] = true;
+  for (const auto& pair : pairs) {  // in the order of i, then j
+    const auto i = static_cast<size_t>(pair.i), j = static_cast<size_t>(pair.j);
+    if (known[j] || !known[i]) continue;
+    const Complex phase = unit(std::conj(pair.p[0])) * unit(g[i]);
+    if (phase != Complex(0)) g[j] = level * phase;
+    known[j] = true;
+  }
+  return g;
+}
+
+class Fit {
+ public:
+  Fit(const Network& network, bool phase_only, const DirectionLimits& limits, int64_t reference)
+      : network_(network), phase_only_(phase_only), limits_(limits), reference_(reference) {
+    for (const auto& pairs : network.blocks) pairs_.push_back(by_antenna(pairs, network.size()));
+  }
+
+  /// Gains of all blocks from those of the sum of all directions.
+  Descent run() {
+    begin();
+    const Descent first = iterate(limits_.smooth_hz > 0, limits_.solver == DirectionSolver::iterative
+                                                             ? limits_.iterations
+                                                             : std::min(limits_.iterations, 30));
+    if (limits_.solver == DirectionSolver::iterative || limits_.smooth_hz > 0 ||
+        first.change <= limits_.tolerance)
+      return first;
+    Descent worst = first;
+    worst.change = 0;
+    for (size_t b = 0; b < g.size(); ++b) {
+      const Descent one = phase_only_ ? descend_phases(b) : descend_complex(b);
+      worst.iterations += one.iterations;
+      worst.change = std::max(worst.change, one.change);
+    }
+    return worst;
+  }
+
+  /// Electron contents, [antenna of the network][direction], whose phases are those of all blocks.
+  Descent run_tec(std::vector<double>& tec) {
+    begin();
+    iterate(false, 40);
+    search_tec(tec);
+    return descend_tec(tec);
+  }
+
+  std::vector<Gains> g;  ///< [block]
+  std::vector<std::vector<double>> weight;
+
+ private:
+  void begin() {
+    const int64_t n = network_.size(), directions = network_.directions;
+    const Network whole = merged(network_);
+    for (size_t b = 0; b < network_.blocks.size(); ++b) {
+      Gains common = start(whole.blocks[b], n, phase_only_);
+      const auto pairs = by_antenna(whole.blocks[b], n);
+      std::vector<double> curvature(static_cast<size_t>(n));
+      for (int i = 0; i < 200; ++i) {
+        const auto [change, size] = sweep(pairs, 1, phase_only_, common, curvature);
+        if (!(change > 1e-10 * size)) break;
+      }
+      Gains all(static_cast<size_t>(n * directions));
+      for (size_t i = 0; i < all.size(); ++i) all[i] = common[i / static_cast<size_t>(directions)];
+      refer(all, directions, reference_);
+      g.push_back(std::move(all));
+      weight.emplace_back(static_cast<size_t>(n * directions));
+    }
+  }
+
+  Descent iterate(bool smoothly, int most) {
+    Descent descent;
+    while (descent.iterations < most) {
+      ++descent.iterations;
+      double change = 0, size = 0;
+      const std::vector<Gains> before = smoothly ? g : std::vector<Gains>{};
+      for (size_t b = 0; b < g.size(); ++b) {
+        const auto one = sweep(pairs_[b], network_.directions, phase_only_, g[b], weight[b]);
+        change += one.first;
+        size += one.second;
+      }
+      if (smoothly) {
+        for (auto& one : g) refer(one, network_.directions, reference_);
+        smooth(network_.freq_hz, limits_.smooth_hz, phase_only_, weight, g);
+        change = 0;
+        for (size_t b = 0; b < g.size(); ++b)
+          for (size_t k = 0; k < g[b].size(); ++k) change += std::norm(g[b][k] - before[b][k]);
+      }
+      descent.change = size > 0 ? std::sqrt(change / size) : 0;
+      if (!std::isfinite(descent.change) || descent.change <= limits_.tolerance) break;
+    }
+    return descent;
+  }
+
+  /// Steps of Levenberg-Marquardt: `assemble` fills the normal matrix and the gradient −∂χ²/2, `apply` makes a trial of a step and gives
+  /// its χ², `accept` keeps it.
+  template <class Assemble, class Try, class Accept>
+  Descent descend(int64_t parameters, double chi2, double scale, Assemble&& assemble, Try&& attempt,
+                  Accept&& accept) {
+    Descent descent;
+    Eigen::MatrixXd normal;
+    Eigen::VectorXd gradient;
+    double damping = 1e-3;
+    bool fresh = true;
+    while (descent.iterations < limits_.steps) {
+      ++descent.iterations;
+      if (fresh) {
+        normal.setZero(parameters, parameters);
+        gradient.setZero(parameters);
+        assemble(normal, gradient);
+      }
+      const double floor = 1e-12 * normal.diagonal().maxCoeff();
+      Eigen::MatrixXd damped = normal;
+      damped.diagonal() += damping * normal.diagonal() + Eigen::VectorXd::Constant(parameters, floor);
+      const Eigen::LLT<Eigen::MatrixXd> cholesky(damped);
+      if (cholesky.info() != Eigen::Success) {
+        damping = std::max(10 * damping, 1e-6);
+        fresh = false;
+        continue;
+      }
+      const Eigen::VectorXd step = cholesky.solve(gradient);
+      const double now = attempt(step), gain = chi2 - now;
+      fresh = now <= chi2;
+      if (fresh) {
+        accept();
+        damping = std::max(damping / 10, 1e-9);
+        chi2 = now;
+        descent.change = step.norm() / scale;
+        if (descent.change <= limits_.tolerance || gain <= 1e-14 * std::abs(chi2)) {
+          descent.change = std::min(descent.change, limits_.tolerance);
+          break;
+        }
+      } else {
+        // At the bottom rounding decides which of two equal values is the lower.
+        if (step.norm() / scale <= limits_.tolerance || damping > 1e9) {
+          descent.change = std::min(descent.change, limits_.tolerance);
+          break;
+        }
+        damping *= 10;
+      }
+    }
+    return descent;
+  }
+
+  /// Adds normal matrix and gradient of the phases of a block, times `factor` per phase.
+  void add_phases(size_t b, const Gains& gains, double factor, Eigen::MatrixXd& normal,
+                  Eigen::VectorXd& gradient) const {
+    const int64_t directions = network_.directions;
+    std::vector<Complex> products(static_cast<size_t>(directions));
+    for (const auto& pair : network_.blocks[b]) {
+      const int64_t i = pair.i * directions, j = pair.j * directions;
+      for (int64_t d = 0; d < directions; ++d)
+        products[static_cast<size_t>(d)] =
+            gains[static_cast<size_t>(i + d)] * std::conj(gains[static_cast<size_t>(j + d)]);
+      for (int64_t d = 0; d < directions; ++d) {
+        const Complex gd = std::conj(products[static_cast<size_t>(d)]);
+        Complex rest = pair.p[static_cast<size_t>(d)];
+        for (int64_t e = 0; e < directions; ++e) {
+          const Complex x =
+              pair.q[static_cast<size_t>(d * directions + e)] * products[static_cast<size_t>(e)];
+          rest -= x;
+          const double h = factor * factor * (gd * x).real();
+          normal(i + d, i + e) += h;
+          normal(j + d, j + e) += h;
+          normal(i + d, j + e) -= h;
+          normal(j + d, i + e) -= h;
+        }
+        const double slope = factor * (gd * rest).imag();
+        gradient(i + d) += slope;
+        gradient(j + d) -= slope;
+      }
+    }
+  }
+
+  Descent descend_phases(size_t b) {
+    const auto n = static_cast<int64_t>(g[b].size());
+    Gains trial;
+    return descend(
+        n, misfit(network_.blocks[b], network_.directions, g[b]), std::sqrt(static_cast<double>(n)),
+        [&](auto& normal, auto& gradient) { add_phases(b, g[b], 1, normal, gradient); },
+        [&](const Eigen::VectorXd& step) {
+          trial = g[b];
+          for (int64_t k = 0; k < n; ++k) trial[static_cast<size_t>(k)] *= std::polar(1., step(k));
+          return misfit(network_.blocks[b], network_.directions, trial);
+        },
+        [&] { g[b] = trial; });
+  }
+
+  Descent descend_complex(size_t b) {
+    const auto n = static_cast<int64_t>(g[b].size());
+    Gains trial;
+    double scale = 0;
+    for (const Complex x : g[b]) scale += std::norm(x);
+    return descend(
+        2 * n, misfit(network_.blocks[b], network_.directions, g[b]), std::sqrt(scale),
+        [&](auto& normal, auto& gradient) { add_complex(b, normal, gradient); },
+        [&](const Eigen::VectorXd& step) {
+          trial = g[b];
+          for (int64_t k = 0; k < n; ++k)
+            trial[static_cast<size_t>(k)] += Complex(step(2 * k), step(2 * k + 1));
+          return misfit(network_.blocks[b], network_.directions, trial);
+        },
+        [&] { g[b] = trial; });
+  }
+
+  /// Real and imaginary parts of every gain: with A_d = g_jd* M_d and B_d = g_id M_d, the derivatives of the model of baseline i, j are A_d
+  /// and iA_d by those of g_id, B_d and −iB_d by those of g_jd.
+  void add_complex(size_t b, Eigen::MatrixXd& normal, Eigen::VectorXd& gradient) const {
+    const int64_t directions = network_.directions;
+    const Gains& gains = g[b];
+    for (const auto& pair : network_.blocks[b]) {
+      const Complex *gi = gains.data() + pair.i * directions, *gj = gains.data() + pair.j * directions;
+      const int64_t i = 2 * pair.i * directions, j = 2 * pair.j * directions;
+      for (int64_t d = 0; d < directions; ++d) {
+        Complex rest = pair.p[static_cast<size_t>(d)];
+        const int64_t id = i + 2 * d, jd = j + 2 * d;
+        for (int64_t e = 0; e < directions; ++e) {
+          const Complex q = pair.q[static_cast<size_t>(d * directions + e)];
+          rest -= q * gi[e] * std::conj(gj[e]);
+          const int64_t ie = i + 2 * e, je = j + 2 * e;
+          const Complex c = gj[d] * std::conj(gj[e]) * q;  // Σ w A_d* A_e
+          normal(id, ie) += c.real();
+          normal(id, ie + 1) -= c.imag();
+          normal(id + 1, ie) += c.imag();
+          normal(id + 1, ie + 1) += c.real();
+          const Complex f = std::conj(gi[d]) * gi[e] * q;  // Σ w B_d* B_e
+          normal(jd, je) += f.real();
+          normal(jd, je + 1) += f.imag();
+          normal(jd + 1, je) -= f.imag();
+          normal(jd + 1, je + 1) += f.real();
+          const Complex x = gj[d] * gi[e] * q;  // Σ w A_d* B_e
+          const double cross[2][2] = {{x.real(), x.imag()}, {x.imag(), -x.real()}};
+          for (int r = 0; r < 2; ++r)
+            for (int s = 0; s < 2; ++s) {
+              normal(id + r, je + s) += cross[r][s];
+              normal(je + s, id + r) += cross[r][s];
+            }
+        }
+        const Complex si = gj[d] * rest, sj = std::conj(gi[d]) * rest;
+        gradient(id) += si.real();
+        gradient(id + 1) += si.imag();
+        gradient(jd) += sj.real();
+        gradient(jd + 1) -= sj.imag();
+      }
+    }
+  }
+
+  double phase_of_tec(size_t b) const { return -kTecRadHz / network_.freq_hz[b]; }
+
+  Gains gains_of(const std::vector<double>& tec, size_t b) const {
+    Gains out(tec.size());
+    for (size_t k = 0; k < tec.size(); ++k) out[k] = std::polar(1., tec[k] * phase_of_tec(b));
+    return out;
+  }
+
+  /// The content that the phases of the blocks agree with best, relative to the reference; of equals the smallest.
+  void search_tec(std::vector<double>& tec) {
+    const int64_t directions = network_.directions;
+    for (auto& one : g) refer(one, directions, reference_);
+    tec.assign(g.front().size(), 0);
+    const double lowest = *std::min_element(network_.freq_hz.begin(), network_.freq_hz.end()),
+                 turn = 2 * kPi * lowest / kTecRadHz;
+    // A content is told from one that is a turn away by the bend of the phases over the band; far ones first would be guesses.
+    constexpr int kTurns = 12, kPerTurn = 16;
+    for (size_t k = 0; k < tec.size(); ++k) {
+      double best = -INFINITY;
+      for (int step = 0; step <= 2 * kTurns * kPerTurn; ++step) {
+        const double trial = turn / kPerTurn * (step % 2 == 1 ? (step + 1) / 2 : -step / 2);
+        double agreement = 0, total = 0;
+        for (size_t b = 0; b < g.size(); ++b) {
+          agreement += weight[b][k] * (g[b][k] * std::polar(1., -trial * phase_of_tec(b))).real();
+          total += weight[b][k];
+        }
+        if (agreement > best + 1e-6 * total) {
+          best = agreement;
+          tec[k] = trial;
+        }
+      }
+    }
+  }
+
+  Descent descend_tec(std::vector<double>& tec) {
+    const auto n = static_cast<int64_t>(tec.size());
+    std::vector<double> trial;
+    std::vector<Gains> gains(g.size());
+    const auto chi2_of = [&](const std::vector<double>& contents) {
+      double total = 0;
+      for (size_t b = 0; b < g.size(); ++b)
+        total += misfit(network_.blocks[b], network_.directions, gains_of(contents, b));
+      return total;
+    };
+    const double radian = network_.freq_hz.front() / kTecRadHz;
+    const Descent descent = descend(
+        n, chi2_of(tec), radian * std::sqrt(static_cast<double>(n)),
+        [&](auto& normal, auto& gradient) {
+          for (size_t b = 0; b < g.size(); ++b)
+            add_phases(b, gains_of(tec, b), phase_of_tec(b), normal, gradient);
+        },
+        [&](const Eigen::VectorXd& step) {
+          trial = tec;
+          for (int64_t k = 0; k < n; ++k) trial[static_cast<size_t>(k)] += step(k);
+          return chi2_of(trial);
+        },
+        [&] { tec = trial; });
+    for (int64_t d = 0; d < network_.directions; ++d) {
+      const double zero = tec[static_cast<size_t>(reference_ * network_.directions + d)];
+      for (size_t k = static_cast<size_t>(d); k < tec.size(); k += static_cast<size_t>(network_.directions))
+        tec[k] -= zero;
+    }
+    for (size_t b = 0; b < g.size(); ++b) g[b] = gains_of(tec, b);
+    return descent;
+  }
+
+  const Network& network_;
+  bool phase_only_;
+  const DirectionLimits& limits_;
+  int64_t reference_;
+  std::vector<std::vector<std::vector<const Pair*>>> pairs_;  ///< [block][antenna]
+};
+
+int64_t reference_in(const Network& network, int64_t asked) {
+  int64_t best = 0;
+  for (int64_t i = 0; i < network.size(); ++i) {
+    if (network.antenna[static_cast<size_t>(i)] == asked) return i;
+    if (network.antenna[static_cast<size_t>(i)] < network.antenna[static_cast<size_t>(best)]) best = i;
+  }
+  return best;
+}
+
+/// Antennas whose amplitudes, means over blocks and directions, are far below the others'.
+bool bar_dead(const Network& network, const std::vector<Gains>& g, double dead, std::vector<bool>& barred) {
+  std::vector<double> size(static_cast<size_t>(network.size()));
+  for (const auto& one : g)
+    for (size_t k = 0; k < one.size(); ++k)
+      size[k / static_cast<size_t>(network.directions)] += std::abs(one[k]);
+  const double least = dead * median(size);
+  bool any = false;
+  for (size_t i = 0; i < size.size(); ++i)
+    if (!(size[i] > least)) barred[static_cast<size_t>(network.antenna[i])] = any = true;
+  return any;
+}
+
+/// Blocks [first, last) of one hand, together.
+void solve_blocks(const SolveDirectionsArguments& a, int64_t first, int64_t last, int64_t hand) {
+  const Shape& shape = a.shape.gains;
+  const bool phase_only = shape.kind != SolveKind::diagonal, tec = shape.kind == SolveKind::tec;
+  const int64_t fit = std::max<int64_t>(hand, 0), directions = a.shape.directions;
+  std::vector<bool> barred(static_cast<size_t>(shape.antennas));
+  for (int round = 0;; ++round) {
+    const Network network = gather(a, first, last, hand, barred);
+    const int64_t n = network.size();
+    if (n == 0) return;
+    Outcome common;
+    common.failed = n < (phase_only ? 2 : 3);
+    Descent descent;
+    std::vector<double> contents;
+    const int64_t reference = reference_in(network, a.reference);
+    Fit solver(network, phase_only, a.limits, reference);
+    if (!common.failed) {
+      descent = tec ? solver.run_tec(contents) : solver.run();
+      common.iterations = descent.iterations;
+      common.converged = descent.change <= a.limits.tolerance;
+      common.failed = !(descent.change <= a.limits.acceptable);
+      if (!common.failed && !phase_only && round < 3 && bar_dead(network, solver.g, a.limits.dead, barred))
+        continue;
+    }
+    for (int64_t block = first; block < last; ++block) {
+      Outcome& outcome = a.outcomes(block, fit);
+      outcome = common;
+      if (common.failed) continue;
+      const auto b = static_cast<size_t>(block - first);
+      const auto& pairs = network.blocks[b];
+      Gains& g = solver.g[b];
+      refer(g, directions, reference);
+      std::vector<std::vector<double>> power(static_cast<size_t>(n),
+                                             std::vector<double>(static_cast<size_t>(directions)));
+      for (const auto& pair : pairs) {
+        outcome.data_power += pair.observed;
+        outcome.samples += pair.samples;
+        for (int64_t d = 0; d < directions; ++d)
+          for (const int64_t end : {pair.i, pair.j})
+            power[static_cast<size_t>(end)][static_cast<size_t>(d)] +=
+                pair.q[static_cast<size_t>(d * directions + d)].real();
+      }
+      outcome.residual_power = std::max(misfit(pairs, directions, g), 0.);
+      for (int64_t i = 0; i < n; ++i) {
+        bool any = false;
+        for (int64_t d = 0; d < directions; ++d) {
+          const Complex x = g[static_cast<size_t>(i * directions + d)];
+          const bool good = power[static_cast<size_t>(i)][static_cast<size_t>(d)] > 0 &&
+                            std::isfinite(x.real()) && std::isfinite(x.imag()) && std::abs(x) > 0;
+          if (!good) continue;
+          any = true;
+          const int64_t antenna = network.antenna[static_cast<size_t>(i)];
+          a.gains(block, antenna, d, fit) = x;
+          a.valid(block, antenna, d, fit) = 1;
+          if (tec) a.tec(antenna, d) = contents[static_cast<size_t>(i * directions + d)];
+        }
+        outcome.antennas += any ? 1 : 0;
+      }
+    }
+    return;
+  }
+}
+
+}  // namespace
+
+void solve_directions_cpu(const SolveDirectionsArguments& a) {
+  const Shape& shape = a.shape.gains;
+  std::fill_n(a.gains.data(), a.gains.size(), Complex(1));
+  std::fill_n(a.valid.data(), a.valid.size(), uint8_t{0});
+  std::fill_n(a.outcomes.data(), a.outcomes.size(), Outcome{});
+  if (a.tec.data() != nullptr) std::fill_n(a.tec.data(), a.tec.size(), 0.);
+  const bool together = shape.kind == SolveKind::tec || a.limits.smooth_hz > 0;
+  const int64_t step = together ? shape.blocks() : 1;
+  for (int64_t block = 0; block < shape.blocks(); block += step)
+    if (shape.scalar())
+      solve_blocks(a, block, block + step, -1);
+    else
+      for (int64_t hand = 0; hand < shape.hands(); ++hand) solve_blocks(a, block, block + step, hand);
+}
+
+}  // namespace fringeflow::calibrate

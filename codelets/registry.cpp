@@ -2,6 +2,7 @@
 #include "codelets/registry.hpp"
 
 #include "codelets/calibrate/calibrate_tasks.hpp"
+#include "codelets/calibrate/directions_tasks.hpp"
 #include "codelets/corrupt/corrupt_tasks.hpp"
 #include "codelets/deconvolve/clean.hpp"
 #include "codelets/degrid/degrid.hpp"
@@ -29,6 +30,8 @@ std::vector<const runtime::CodeletDef*> all_codelets() {
           &calibrate::read_correlations_codelet(),
           &calibrate::accumulate_codelet(),
           &calibrate::solve_codelet(),
+          &calibrate::accumulate_directions_codelet(),
+          &calibrate::solve_directions_codelet(),
           &calibrate::apply_codelet(),
           &calibrate::write_correlations_codelet(),
           &read_codelet(),

@@ -223,6 +223,11 @@ CalibrateJob calibrate_job(const Workflow& workflow, const Stage& stage) {
   job.plot = values.boolean("plot");
   job.output = values.text("output");
   job.apply_column = values.text("apply");
+  job.directions = values.text("directions");
+  if (values.text("solver") == "levenberg-marquardt") job.solver = DirectionSolver::levenberg_marquardt;
+  job.smooth_hz = values.number("smooth");
+  job.robust = values.number("robust");
+  job.facets = values.text("facets");
   return job;
 }
 
@@ -251,6 +256,7 @@ std::optional<SolveKind> solve_kind(std::string_view name) {
   if (name == "phase") return SolveKind::phase;
   if (name == "diagonal") return SolveKind::diagonal;
   if (name == "full") return SolveKind::full;
+  if (name == "tec") return SolveKind::tec;
   return std::nullopt;
 }
 

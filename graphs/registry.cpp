@@ -485,10 +485,10 @@ StageSchema calibrate_stage() {
            .example = "point:1Jy"},
           {.key = "solve",
            .kind = Kind::choice,
-           .doc = "free gains: one phase for both hands, a phase per hand, a complex gain per hand, or a "
-                  "Jones matrix",
+           .doc = "free gains: one phase for both hands, a phase per hand, a complex gain per hand, a Jones "
+                  "matrix, or an electron content (phase -8.448e9 TEC / frequency)",
            .fallback = "diagonal",
-           .choices = {"scalar-phase", "phase", "diagonal", "full"}},
+           .choices = {"scalar-phase", "phase", "diagonal", "full", "tec"}},
           {.key = "interval",
            .kind = Kind::quantity,
            .doc =
@@ -530,6 +530,36 @@ StageSchema calibrate_stage() {
            .kind = Kind::text,
            .doc = "column for the corrected data; without it gains are not applied",
            .example = "CORRECTED_DATA"},
+          {.key = "directions",
+           .kind = Kind::text,
+           .doc = "gains of their own for parts of the model: a number of clusters of its components, or "
+                  "FILE.reg, regions of DS9 to the nearest of whose directions components belong; without it "
+                  "gains hold for the whole sky",
+           .example = "7"},
+          {.key = "solver",
+           .kind = Kind::choice,
+           .doc = "of gains with directions: one antenna and direction after the other, or all together "
+                  "after that",
+           .fallback = "iterative",
+           .choices = {"iterative", "levenberg-marquardt"}},
+          {.key = "smooth",
+           .kind = Kind::quantity,
+           .doc = "full width at half maximum of the Gaussian that gains are smoothed with in frequency; "
+                  "0Hz: free",
+           .fallback = "0Hz",
+           .dimension = Dimension::frequency,
+           .min = 0,
+           .example = "4MHz"},
+          {.key = "robust",
+           .kind = Kind::number,
+           .doc = "degrees of freedom of Student's t that residuals are taken to have, which makes outliers "
+                  "count less; 0 is a normal distribution",
+           .fallback = "0",
+           .min = 0},
+          {.key = "facets",
+           .kind = Kind::output_path,
+           .doc = "regions of DS9 for the Voronoi cells of the directions",
+           .example = "facets.reg"},
       }};
 }
 

@@ -40,7 +40,7 @@ void accumulate_body(const runtime::BodyContext& context) {
       simulate_groups(*(*args.groups)[static_cast<size_t>(d)],
                       {context[1].as<const double>() + 3 * row, {count, 3}}, *args.freq_hz, part);
       io::correlations_of(args.stokes == 4 ? "IQUV" : "I", *args.correlations,
-                          View<const Cfloat, 3>(stokes.data(), part.extents()),
+                          View<const Cfloat, 3>(stokes.data(), {args.stokes, count, channels}),
                           View<Cfloat, 3>(model.data() + d * samples, extents));
     }
     const int64_t at = row * channels * step;

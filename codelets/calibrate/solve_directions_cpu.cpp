@@ -143,25 +143,21 @@ std::vector<std::vector<const Pair*>> by_antenna(const std::vector<Pair>& pairs,
   return out;
 }
 
-/// One minimisation of χ² in every antenna and direction after the other, the others held: it never grows. `weight` is set to the
-/// curvature in each, [antenna][direction], 0 where there is nothing to fit. @return Σ |change|², Σ |g|²
-std::pair<double, double> sweep(const std::vector<std::vector<const Pair*>>& pairs, int64_t directions,
-                                bool phase_only, Gains& g, std::vector<double>& weight) {
-  double change = 0, size = 0;
-  std::vector<Complex> normal(static_cast<size_t>(directions * directions)),
-      right(static_cast<size_t>(directions));
-  for (size_t i = 0; i < pairs.size(); ++i) {
-    std::fill(normal.begin(), normal.end(), Complex(0));
-    std::fill(right.begin(), right.end(), Complex(0));
-    for (const Pair* pair : pairs[i]) {
-      const bool turned = pair->j == static_cast<int64_t>(i);
+/// χ² as a quadratic form in the gains x_d of one antenna, those of the others held: Σ_de x_d* N_de x_e − 2 Re Σ_d x_d* r_d + constant.
+struct Quadratic {
+  std::vector<Complex> normal, right;  ///< [d][e], the half with e >= d; [d]
+
+  void form(const std::vector<const Pair*>& pairs, int64_t antenna, int64_t directions, const Gains& g) {
+    normal.assign(static_cast<size_t>(directions * directions), 0);
+    right.assign(static_cast<size_t>(directions), 0);
+    for (const Pair* pair : pairs) {
+      const bool turned = pair->j == antenna;
       const Complex* other = g.data() + (turned ? pair->i : pair->j) * directions;
       for (int64_t d = 0; d < directions; ++d) {
         const Complex p = pair->p[static_cast<size_t>(d)];
         right[static_cast<size_t>(d)] += other[d] * (turned ? std::conj(p) : p);
         const Complex* q = pair->q.data() + d * directions;
         Complex* row = normal.data() + d * directions;
-        // g_d g_e* Q_de; the other half is its conjugate.
         for (int64_t e = d; e < directions; ++e) {
           const double gr = other[d].real() * other[e].real() + other[d].imag() * other[e].imag(),
                        gi = other[d].imag() * other[e].real() - other[d].real() * other[e].imag(),
@@ -170,17 +166,36 @@ std::pair<double, double> sweep(const std::vector<std::vector<const Pair*>>& pai
         }
       }
     }
+  }
+  double curvature(int64_t d, int64_t directions) const {
+    return normal[static_cast<size_t>(d * directions + d)].real();
+  }
+  /// What x_d is to explain, those of the other directions held.
+  Complex rest(int64_t d, int64_t directions, const Complex* x) const {
+    Complex rest = right[static_cast<size_t>(d)];
+    for (int64_t e = 0; e < directions; ++e) {
+      if (e == d) continue;
+      rest -= x[e] * (e > d ? normal[static_cast<size_t>(d * directions + e)]
+                            : std::conj(normal[static_cast<size_t>(e * directions + d)]));
+    }
+    return rest;
+  }
+};
+
+/// One minimisation of χ² in every antenna and direction after the other, the others held: it never grows. `weight` is set to the
+/// curvature in each, [antenna][direction], 0 where there is nothing to fit. @return Σ |change|², Σ |g|²
+std::pair<double, double> sweep(const std::vector<std::vector<const Pair*>>& pairs, int64_t directions,
+                                bool phase_only, Gains& g, std::vector<double>& weight) {
+  double change = 0, size = 0;
+  Quadratic quadratic;
+  for (size_t i = 0; i < pairs.size(); ++i) {
+    quadratic.form(pairs[i], static_cast<int64_t>(i), directions, g);
     Complex* x = g.data() + static_cast<int64_t>(i) * directions;
     for (int64_t d = 0; d < directions; ++d) {
-      const double curvature = normal[static_cast<size_t>(d * directions + d)].real();
+      const double curvature = quadratic.curvature(d, directions);
       weight[i * static_cast<size_t>(directions) + static_cast<size_t>(d)] = curvature;
       if (!(curvature > 0)) continue;
-      Complex rest = right[static_cast<size_t>(d)];
-      for (int64_t e = 0; e < directions; ++e) {
-        if (e == d) continue;
-        rest -= x[e] * (e > d ? normal[static_cast<size_t>(d * directions + e)]
-                              : std::conj(normal[static_cast<size_t>(e * directions + d)]));
-      }
+      const Complex rest = quadratic.rest(d, directions, x);
       const Complex fresh = phase_only ? unit(rest) : rest / curvature;
       if (phase_only && fresh == Complex(0)) continue;
       change += std::norm(fresh - x[d]);
@@ -248,6 +263,54 @@ Gains start(const std::vector<Pair>& pairs, int64_t antennas, bool phase_only) {
   return g;
 }
 
+/// Electron contents tried for one antenna and direction: 16 a turn of the lowest frequency, the smallest first. A content is told from
+/// one that is a turn away by the bend of the phases over the band.
+class Ladder {
+ public:
+  explicit Ladder(const std::vector<double>& freq_hz) : blocks_(freq_hz.size()) {
+    constexpr int kTurns = 12, kPerTurn = 16;
+    const double turn = 2 * kPi * *std::min_element(freq_hz.begin(), freq_hz.end()) / kTecRadHz;
+    for (const double f : freq_hz) slopes_.push_back(-kTecRadHz / f);
+    for (int step = 0; step <= 2 * kTurns * kPerTurn; ++step) {
+      contents_.push_back(turn / kPerTurn * (step % 2 == 1 ? (step + 1) / 2 : -step / 2));
+      for (const double slope : slopes_) phasors_.push_back(std::polar(1., contents_.back() * slope));
+    }
+  }
+  /// The content for which Re Σ_b rest_b* exp(iφ_b) is largest.
+  double best(const std::vector<Complex>& rest) const {
+    double most = -INFINITY, content = 0, total = 0;
+    for (const Complex one : rest) total += std::abs(one);
+    for (size_t step = 0; step < contents_.size(); ++step) {
+      const Complex* phasor = phasors_.data() + step * blocks_;
+      double agreement = 0;
+      for (size_t b = 0; b < blocks_; ++b)
+        agreement += rest[b].real() * phasor[b].real() + rest[b].imag() * phasor[b].imag();
+      if (agreement > most + 1e-9 * total) {
+        most = agreement;
+        content = contents_[step];
+      }
+    }
+    for (int newton = 0; newton < 3; ++newton) {
+      double slope = 0, bend = 0;
+      for (size_t b = 0; b < blocks_; ++b) {
+        const Complex z = std::conj(rest[b]) * std::polar(1., content * slopes_[b]);
+        slope -= slopes_[b] * z.imag();
+        bend -= slopes_[b] * slopes_[b] * z.real();
+      }
+      if (!(bend < 0)) break;
+      content -= slope / bend;
+    }
+    return content;
+  }
+
+ private:
+  size_t blocks_;
+  std::vector<double> slopes_, contents_;
+  std::vector<Complex> phasors_;  ///< [content][block]
+};
+/// Of exact minima before the steps of Levenberg-Marquardt.
+constexpr int kTecSweeps = 40;
+
 class Fit {
  public:
   Fit(const Network& network, bool phase_only, const DirectionLimits& limits, int64_t reference)
@@ -277,8 +340,19 @@ class Fit {
   /// Electron contents, [antenna of the network][direction], whose phases are those of all blocks.
   Descent run_tec(std::vector<double>& tec) {
     begin();
-    iterate(false, 40);
-    search_tec(tec);
+    iterate(false, 20);
+    for (auto& one : g) refer(one, network_.directions, reference_);
+    tec.assign(g.front().size(), 0);
+    const Ladder ladder(network_.freq_hz);
+    // First from the free phases of every antenna and direction, then the exact minimum in each, those of the others held.
+    std::vector<Complex> rest(g.size());
+    for (size_t k = 0; k < tec.size(); ++k) {
+      for (size_t b = 0; b < g.size(); ++b) rest[b] = weight[b][k] * g[b][k];
+      tec[k] = ladder.best(rest);
+    }
+    for (size_t b = 0; b < g.size(); ++b) g[b] = gains_of(tec, b);
+    for (int round = 0; round < kTecSweeps; ++round)
+      if (sweep_tec(ladder, tec) < 1e-3) break;
     return descend_tec(tec);
   }
 
@@ -490,45 +564,42 @@ class Fit {
     return out;
   }
 
-  /// The content that the phases of the blocks agree with best, relative to the reference; of equals the smallest.
-  void search_tec(std::vector<double>& tec) {
+  double misfit_of(const std::vector<double>& tec) const {
+    double total = 0;
+    for (size_t b = 0; b < network_.blocks.size(); ++b)
+      total += misfit(network_.blocks[b], network_.directions, gains_of(tec, b));
+    return total;
+  }
+
+  /// @return the largest change of a phase, rad
+  double sweep_tec(const Ladder& ladder, std::vector<double>& tec) {
     const int64_t directions = network_.directions;
-    for (auto& one : g) refer(one, directions, reference_);
-    tec.assign(g.front().size(), 0);
-    const double lowest = *std::min_element(network_.freq_hz.begin(), network_.freq_hz.end()),
-                 turn = 2 * kPi * lowest / kTecRadHz;
-    // A content is told from one that is a turn away by the bend of the phases over the band; far ones first would be guesses.
-    constexpr int kTurns = 12, kPerTurn = 16;
-    for (size_t k = 0; k < tec.size(); ++k) {
-      double best = -INFINITY;
-      for (int step = 0; step <= 2 * kTurns * kPerTurn; ++step) {
-        const double trial = turn / kPerTurn * (step % 2 == 1 ? (step + 1) / 2 : -step / 2);
-        double agreement = 0, total = 0;
-        for (size_t b = 0; b < g.size(); ++b) {
-          agreement += weight[b][k] * (g[b][k] * std::polar(1., -trial * phase_of_tec(b))).real();
-          total += weight[b][k];
-        }
-        if (agreement > best + 1e-6 * total) {
-          best = agreement;
-          tec[k] = trial;
-        }
+    std::vector<Quadratic> quadratics(g.size());
+    std::vector<Complex> rest(g.size());
+    double most = 0;
+    for (int64_t i = 0; i < network_.size(); ++i) {
+      for (size_t b = 0; b < g.size(); ++b)
+        quadratics[b].form(pairs_[b][static_cast<size_t>(i)], i, directions, g[b]);
+      for (int64_t d = 0; d < directions; ++d) {
+        const auto k = static_cast<size_t>(i * directions + d);
+        for (size_t b = 0; b < g.size(); ++b)
+          rest[b] = quadratics[b].rest(d, directions, g[b].data() + i * directions);
+        const double content = ladder.best(rest);
+        most = std::max(most, std::abs((content - tec[k]) * phase_of_tec(0)));
+        tec[k] = content;
+        for (size_t b = 0; b < g.size(); ++b) g[b][k] = std::polar(1., content * phase_of_tec(b));
       }
     }
+    return most;
   }
 
   Descent descend_tec(std::vector<double>& tec) {
     const auto n = static_cast<int64_t>(tec.size());
     std::vector<double> trial;
     std::vector<Gains> gains(g.size());
-    const auto chi2_of = [&](const std::vector<double>& contents) {
-      double total = 0;
-      for (size_t b = 0; b < g.size(); ++b)
-        total += misfit(network_.blocks[b], network_.directions, gains_of(contents, b));
-      return total;
-    };
     const double radian = network_.freq_hz.front() / kTecRadHz;
     const Descent descent = descend(
-        n, chi2_of(tec), radian * std::sqrt(static_cast<double>(n)),
+        n, misfit_of(tec), radian * std::sqrt(static_cast<double>(n)),
         [&](auto& normal, auto& gradient) {
           for (size_t b = 0; b < g.size(); ++b)
             add_phases(b, gains_of(tec, b), phase_of_tec(b), normal, gradient);
@@ -536,7 +607,7 @@ class Fit {
         [&](const Eigen::VectorXd& step) {
           trial = tec;
           for (int64_t k = 0; k < n; ++k) trial[static_cast<size_t>(k)] += step(k);
-          return chi2_of(trial);
+          return misfit_of(trial);
         },
         [&] { tec = trial; });
     for (int64_t d = 0; d < network_.directions; ++d) {

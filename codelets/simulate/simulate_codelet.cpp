@@ -62,7 +62,7 @@ void simulate_groups(const std::vector<SourceGroup>& groups, View<const double, 
   int64_t first = 0;
   for (const auto& group : groups) {
     const auto sources = static_cast<int64_t>(group.lmn.size() / 3);
-    const View<std::complex<float>, 3> out(part.data(), vis.extents());
+    const View<std::complex<float>, 3> out(part.data(), {stokes, vis.extent(1), channels});
     SimulateArguments arguments{uvw_m, View<const double, 1>(freq_hz.data(), {channels}),
                                 View<const double, 2>(group.lmn.data(), {sources, 3}),
                                 View<const double, 3>(group.flux_jy.data(), {sources, channels, stokes}),

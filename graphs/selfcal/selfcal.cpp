@@ -13,6 +13,7 @@
 
 #include "codelets/deconvolve/deconvolve.hpp"
 #include "graphs/calibrate/calibrate.hpp"
+#include "graphs/calibrate/directions.hpp"
 #include "graphs/imaging/imaging.hpp"
 #include "graphs/selfcal/trusted_model.hpp"
 #include "io/atomic_file.hpp"
@@ -44,6 +45,8 @@ const char* name_of(SolveKind kind) {
       return "phase";
     case SolveKind::diagonal:
       return "diagonal";
+    case SolveKind::tec:
+      return "tec";
     default:
       return "full";
   }
@@ -233,28 +236,7 @@ void Selfcal::apply(const Target& target) const {
   rows.fields.clear();
   rows.spws.clear();
   rows.time_s = {};
-  io::CorrelationAccess access(target.path, rows, job_.apply_column);
-  for (const auto& unit : access.divide(0, kChunkVisibilities))
-    for (const auto& chunk : unit.chunks) {
-      const int64_t correlations = access.info().windows[static_cast<size_t>(chunk.window)].correlations;
-      const std::array<int64_t, 3> extents{chunk.rows, chunk.channels, correlations};
-      const auto samples = static_cast<size_t>(chunk.rows * chunk.channels * correlations),
-                 count = static_cast<size_t>(chunk.rows);
-      std::vector<double> uvw(3 * count);
-      std::vector<int32_t> antennas(2 * count);
-      std::vector<std::complex<float>> vis(samples);
-      std::vector<float> weight(samples);
-      std::vector<uint8_t> flag(samples);
-      io::CorrelationBuffers out{{uvw.data(), {chunk.rows, 3}},
-                                 {antennas.data(), {chunk.rows, 2}},
-                                 {vis.data(), extents},
-                                 {weight.data(), extents},
-                                 {flag.data(), extents}};
-      access.read(chunk, out);
-      access.write(chunk, out.vis, out.flag, true);
-    }
-  access.flush();
-  spdlog::info("{}: column {} written, flags where gains have no solution", target.path, job_.apply_column);
+  graphs::write_corrected(target.path, std::move(rows), job_.apply_column);
 }
 
 std::string Selfcal::table() const {

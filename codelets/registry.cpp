@@ -6,6 +6,7 @@
 #include "codelets/corrupt/corrupt_tasks.hpp"
 #include "codelets/deconvolve/clean.hpp"
 #include "codelets/degrid/degrid.hpp"
+#include "codelets/facet/facet.hpp"
 #include "codelets/fft/transforms.hpp"
 #include "codelets/grid/grid.hpp"
 #include "codelets/gridder/gridder.hpp"
@@ -33,6 +34,10 @@ std::vector<const runtime::CodeletDef*> all_codelets() {
           &calibrate::accumulate_directions_codelet(),
           &calibrate::solve_directions_codelet(),
           &calibrate::apply_codelet(),
+          &facet::divide_codelet(),
+          &facet::multiply_codelet(),
+          &facet::stitch_codelet(),
+          &facet::cut_codelet(),
           &calibrate::write_correlations_codelet(),
           &read_codelet(),
           &weight::density_codelet(),

@@ -74,6 +74,8 @@ ImageOptions image_options(const Stage& stage) {
   const Value centre = values.at("centre");
   if (const auto* direction = std::get_if<Direction>(&centre)) image.centre = *direction;
   image.facets = static_cast<int>(values.integer("facets"));
+  image.facet_gains = values.text("facet_gains");
+  image.facet_regions = values.text("facet_regions");
   image.divide_by_n = values.boolean("divide_by_n");
   image.psf = values.boolean("psf");
   return image;

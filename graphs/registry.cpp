@@ -243,6 +243,16 @@ StageSchema image_stage() {
            .doc = "another phase centre than the data's, J2000",
            .aliases = {{"center"}},
            .example = "30deg,-30deg"},
+          {.key = "facet_gains",
+           .kind = Kind::input_file,
+           .doc =
+               "gains (h5parm) of several directions: every pixel is imaged through those of the nearest one",
+           .example = "directions.h5"},
+          {.key = "facet_regions",
+           .kind = Kind::input_file,
+           .doc = "regions of DS9 whose centres take the place of the directions of facet_gains; of the same "
+                  "name, or else the nearest",
+           .example = "facets.reg"},
           {.key = "facets",
            .kind = Kind::integer,
            .doc = "facets per side; 0 leaves the choice to the planner",

@@ -54,7 +54,7 @@ struct MultiplyArgs {
 };
 const runtime::CodeletDef& multiply_codelet();
 
-/// Buffers: image [ny][nx] (write when `first`, which makes the rest 0, else read-write), then the strips (read).
+/// Buffers: image [ny][nx] (write when `first`, which makes the rest 0, and NaN where no direction is, else read-write), then the strips (read).
 struct StitchArgs {
   int64_t nx = 0, ny = 0;
   struct Strip {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include <algorithm>
+#include <limits>
 
 #include "codelets/facet/facet.hpp"
 
@@ -25,7 +26,9 @@ void stitch_body(const runtime::BodyContext& context) {
   const auto& args = context.arguments<StitchArgs>();
   const View<float, 2> image(context[0].as<float>(), {args.ny, args.nx});
   const View<const int32_t, 2> map(args.map->data(), {args.ny, args.nx});
-  if (args.first) std::fill_n(image.data(), image.size(), 0.F);
+  if (args.first)
+    std::transform(args.map->begin(), args.map->end(), image.data(),
+                   [](int32_t d) { return d < 0 ? std::numeric_limits<float>::quiet_NaN() : 0.F; });
   for (size_t i = 0; i < args.strips.size(); ++i) {
     const auto& strip = args.strips[i];
     stitch_cpu(View<const float, 2>(context[1 + i].as<const float>(), {strip.ny, strip.nx}), strip.y_begin,

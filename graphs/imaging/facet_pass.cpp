@@ -37,34 +37,30 @@ void ImagingGraph::turn(size_t begin, std::span<Loaded* const> loaded, int32_t d
 
 void ImagingGraph::degrid_directions(size_t chunk, Loaded& loaded, const Wave& wave, bool first) {
   const auto& planned = plan_.chunks[chunk];
-  // What degrid() counts as written here is the turned buffer, afresh for every direction.
+  // What degrid() takes for predictions is the turned buffer, afresh for every slab: sums must not depend on how waves are packed.
   const DataId predicted = loaded.predicted;
   bool written = !first || degridded_[chunk];
   size_t at = 0;
-  for (size_t begin = 0; begin < wave.size();) {
-    const int32_t direction = direction_of(wave[begin]);
-    loaded.predicted = loaded.turned;
-    degridded_[chunk] = false;
-    size_t end = begin;
-    for (; end < wave.size() && direction_of(wave[end]) == direction; ++end) {
-      const auto& entry = wave[end];
-      const auto& plan = plan_.channels[entry.channel].facets[entry.facet];
-      const auto& part = planned.parts[entry.channel];
-      const auto stores = static_cast<size_t>((entry.slab_end - entry.slab_begin) * plan->tiles.strips);
-      const std::span<const DataId> from(wave_stores_[1].data() + at, stores);
-      at += stores;
-      if (part.channel_end <= part.channel_begin) continue;
-      build_index(chunk, loaded, entry.channel, entry.facet);
+  for (const auto& entry : wave) {
+    const auto& plan = plan_.channels[entry.channel].facets[entry.facet];
+    const auto& part = planned.parts[entry.channel];
+    const auto strips = static_cast<size_t>(plan->tiles.strips);
+    const bool used = part.channel_end > part.channel_begin;
+    if (used) build_index(chunk, loaded, entry.channel, entry.facet);
+    for (int64_t slab = entry.slab_begin; slab < entry.slab_end; ++slab, at += strips) {
+      if (!used) continue;
       gridder::DegridArgs args;
       args.plan = plan;
-      args.slab_begin = entry.slab_begin;
-      args.slab_end = entry.slab_end;
+      args.slab_begin = slab;
+      args.slab_end = slab + 1;
       args.strip_end = plan->tiles.strips;
       Loaded* const one = &loaded;
-      degrid(entry, std::move(args), chunk, std::span(&one, 1), from, true);
-    }
-    loaded.predicted = predicted;
-    if (degridded_[chunk]) {
+      loaded.predicted = loaded.turned;
+      degridded_[chunk] = false;
+      degrid(entry, std::move(args), chunk, std::span(&one, 1),
+             std::span<const DataId>(wave_stores_[1].data() + at, strips), true);
+      loaded.predicted = predicted;
+      const int32_t direction = direction_of(entry);
       submit(runtime::make_task(
           facet::multiply_codelet(),
           facet::MultiplyArgs{planned.layout,
@@ -74,7 +70,6 @@ void ImagingGraph::degrid_directions(size_t chunk, Loaded& loaded, const Wave& w
           tag(static_cast<int32_t>(chunk), direction), 5));
       written = true;
     }
-    begin = end;
   }
   degridded_[chunk] = written;
 }

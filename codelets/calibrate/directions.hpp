@@ -6,6 +6,7 @@
 /// As without directions, the data enter once, as weighted products summed per baseline over the times and channels of a solution:
 /// P_d = Σ w V M_d* and Q_de = Σ w M_e M_d*. With G_d = g_pd g_qd*, χ² = Σ_pq Σ w |V|² − 2 Re Σ_d G_d* P_d + Σ_de G_d* Q_de G_e, so
 /// that iterations cost O(antennas² directions²) whatever the number of visibilities.
+#include <array>
 #include <complex>
 #include <cstdint>
 #include <span>
@@ -67,6 +68,8 @@ struct SolveDirectionsArguments {
   View<double, 2> tec;        ///< out: [antenna][direction], TECU, of the kind tec; else empty
   DirectionLimits limits;
   int64_t reference = -1;  ///< antenna of phase 0 in all directions, where it has a solution
+  /// [antenna], for electron contents: those of neighbours are alike, which finds the way where phases wind. May be empty.
+  std::span<const std::array<double, 3>> position_m = {};
 };
 /// Fits all blocks. An antenna has no valid gain if it has no data, no chain of baselines to the others, no signal, or if the fit does
 /// not converge; a direction has none where its model is 0. Phases start from those of a fit to the sum of all directions.

@@ -76,7 +76,9 @@ void solve_body(const runtime::BodyContext& context) {
                         {context[2].as<Outcome>(), {shape.blocks(), shape.fits()}},
                         tec,
                         args.limits,
-                        args.reference});
+                        args.reference,
+                        args.position_m ? std::span<const std::array<double, 3>>(*args.position_m)
+                                        : std::span<const std::array<double, 3>>()});
 }
 
 double accumulate_work(const void* arguments) {

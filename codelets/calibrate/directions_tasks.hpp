@@ -34,7 +34,8 @@ struct SolveDirectionsArgs {
   DirectionShape shape;
   DirectionLimits limits;
   int64_t parts = 1, reference = -1;
-  std::vector<double> freq_hz;  ///< [block]
+  std::vector<double> freq_hz;                                                ///< [block]
+  std::shared_ptr<const std::vector<std::array<double, 3>>> position_m = {};  ///< [antenna]
 };
 const runtime::CodeletDef& solve_directions_codelet();
 

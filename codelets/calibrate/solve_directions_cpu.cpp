@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include <Eigen/Dense>
+#include <array>
 #include <cmath>
 #include <numeric>
 #include <vector>
@@ -25,7 +26,8 @@ struct Network {
   int64_t directions = 1;
   std::vector<int64_t> antenna;
   std::vector<std::vector<Pair>> blocks;
-  std::vector<double> freq_hz;  ///< [block]
+  std::vector<double> freq_hz;                    ///< [block]
+  std::vector<std::array<double, 3>> position_m;  ///< of the antennas; empty: not known
   int64_t size() const { return static_cast<int64_t>(antenna.size()); }
 };
 
@@ -59,6 +61,9 @@ Network gather(const SolveDirectionsArguments& a, int64_t first, int64_t last, i
     return total;
   });
   const int64_t n = out.size();
+  if (!a.position_m.empty())
+    for (const int64_t antenna : out.antenna)
+      out.position_m.push_back(a.position_m[static_cast<size_t>(antenna)]);
   for (int64_t block = first; block < last; ++block) {
     out.freq_hz.push_back(a.freq_hz.empty() ? 0 : a.freq_hz[static_cast<size_t>(block)]);
     auto& pairs = out.blocks.emplace_back();
@@ -147,11 +152,14 @@ std::vector<std::vector<const Pair*>> by_antenna(const std::vector<Pair>& pairs,
 struct Quadratic {
   std::vector<Complex> normal, right;  ///< [d][e], the half with e >= d; [d]
 
-  void form(const std::vector<const Pair*>& pairs, int64_t antenna, int64_t directions, const Gains& g) {
+  /// @param known antennas that count; empty: all
+  void form(const std::vector<const Pair*>& pairs, int64_t antenna, int64_t directions, const Gains& g,
+            const std::vector<bool>& known = {}) {
     normal.assign(static_cast<size_t>(directions * directions), 0);
     right.assign(static_cast<size_t>(directions), 0);
     for (const Pair* pair : pairs) {
       const bool turned = pair->j == antenna;
+      if (!known.empty() && !known[static_cast<size_t>(turned ? pair->i : pair->j)]) continue;
       const Complex* other = g.data() + (turned ? pair->i : pair->j) * directions;
       for (int64_t d = 0; d < directions; ++d) {
         const Complex p = pair->p[static_cast<size_t>(d)];
@@ -269,18 +277,20 @@ class Ladder {
  public:
   explicit Ladder(const std::vector<double>& freq_hz) : blocks_(freq_hz.size()) {
     constexpr int kTurns = 12, kPerTurn = 16;
-    const double turn = 2 * kPi * *std::min_element(freq_hz.begin(), freq_hz.end()) / kTecRadHz;
+    turn_ = 2 * kPi * *std::min_element(freq_hz.begin(), freq_hz.end()) / kTecRadHz;
     for (const double f : freq_hz) slopes_.push_back(-kTecRadHz / f);
     for (int step = 0; step <= 2 * kTurns * kPerTurn; ++step) {
-      contents_.push_back(turn / kPerTurn * (step % 2 == 1 ? (step + 1) / 2 : -step / 2));
+      contents_.push_back(turn_ / kPerTurn * (step % 2 == 1 ? (step + 1) / 2 : -step / 2));
       for (const double slope : slopes_) phasors_.push_back(std::polar(1., contents_.back() * slope));
     }
   }
-  /// The content for which Re Σ_b rest_b* exp(iφ_b) is largest.
-  double best(const std::vector<Complex>& rest) const {
+  /// The content for which Re Σ_b rest_b* exp(iφ_b) is largest, within `turns` of `centre`.
+  double best(const std::vector<Complex>& rest, double centre = 0, double turns = INFINITY) const {
+    const double reach = turns * turn_;
     double most = -INFINITY, content = 0, total = 0;
     for (const Complex one : rest) total += std::abs(one);
     for (size_t step = 0; step < contents_.size(); ++step) {
+      if (std::abs(contents_[step] - centre) > reach) continue;
       const Complex* phasor = phasors_.data() + step * blocks_;
       double agreement = 0;
       for (size_t b = 0; b < blocks_; ++b)
@@ -305,11 +315,14 @@ class Ladder {
 
  private:
   size_t blocks_;
+  double turn_ = 0;
   std::vector<double> slopes_, contents_;
   std::vector<Complex> phasors_;  ///< [content][block]
 };
 /// Of exact minima before the steps of Levenberg-Marquardt.
 constexpr int kTecSweeps = 40;
+/// Turns that an antenna may be from its neighbour, or move at a time, before all are known.
+constexpr double kNear = 0.6;
 
 class Fit {
  public:
@@ -351,8 +364,23 @@ class Fit {
       tec[k] = ladder.best(rest);
     }
     for (size_t b = 0; b < g.size(); ++b) g[b] = gains_of(tec, b);
-    for (int round = 0; round < kTecSweeps; ++round)
-      if (sweep_tec(ladder, tec) < 1e-3) break;
+    const auto settle = [&] {
+      for (int round = 0; round < kTecSweeps; ++round)
+        if (sweep_tec(ladder, tec) < 1e-3) break;
+      return misfit_of(tec);
+    };
+    const double from_phases = settle();
+    if (!network_.position_m.empty()) {
+      const auto before = tec;
+      const auto gains = g;
+      grow_tec(ladder, tec);
+      for (int round = 0; round < kTecSweeps; ++round)
+        if (sweep_tec(ladder, tec, kNear) < 1e-3) break;
+      if (!(settle() < from_phases)) {
+        tec = before;
+        g = gains;
+      }
+    }
     return descend_tec(tec);
   }
 
@@ -571,26 +599,86 @@ class Fit {
     return total;
   }
 
-  /// @return the largest change of a phase, rad
-  double sweep_tec(const Ladder& ladder, std::vector<double>& tec) {
+  /// The exact minimum in every direction of one antenna, the others held. @return the largest change of a phase, rad
+  double improve_tec(int64_t antenna, const Ladder& ladder, std::vector<double>& tec,
+                     const std::vector<bool>& known, int rounds, double turns) {
     const int64_t directions = network_.directions;
     std::vector<Quadratic> quadratics(g.size());
     std::vector<Complex> rest(g.size());
+    for (size_t b = 0; b < g.size(); ++b)
+      quadratics[b].form(pairs_[b][static_cast<size_t>(antenna)], antenna, directions, g[b], known);
     double most = 0;
-    for (int64_t i = 0; i < network_.size(); ++i) {
-      for (size_t b = 0; b < g.size(); ++b)
-        quadratics[b].form(pairs_[b][static_cast<size_t>(i)], i, directions, g[b]);
+    for (int round = 0; round < rounds; ++round) {
+      most = 0;
       for (int64_t d = 0; d < directions; ++d) {
-        const auto k = static_cast<size_t>(i * directions + d);
+        const auto k = static_cast<size_t>(antenna * directions + d);
         for (size_t b = 0; b < g.size(); ++b)
-          rest[b] = quadratics[b].rest(d, directions, g[b].data() + i * directions);
-        const double content = ladder.best(rest);
+          rest[b] = quadratics[b].rest(d, directions, g[b].data() + antenna * directions);
+        const double content = ladder.best(rest, tec[k], turns);
         most = std::max(most, std::abs((content - tec[k]) * phase_of_tec(0)));
-        tec[k] = content;
-        for (size_t b = 0; b < g.size(); ++b) g[b][k] = std::polar(1., content * phase_of_tec(b));
+        set_tec(static_cast<size_t>(k), content, tec);
       }
+      if (most < 1e-3) break;
     }
     return most;
+  }
+
+  void set_tec(size_t k, double content, std::vector<double>& tec) {
+    tec[k] = content;
+    for (size_t b = 0; b < g.size(); ++b) g[b][k] = std::polar(1., content * phase_of_tec(b));
+  }
+
+  /// @return the largest change of a phase, rad
+  double sweep_tec(const Ladder& ladder, std::vector<double>& tec, double turns = INFINITY,
+                   const std::vector<bool>& known = {}) {
+    double most = 0;
+    for (int64_t i = 0; i < network_.size(); ++i)
+      if (known.empty() || known[static_cast<size_t>(i)])
+        most = std::max(most, improve_tec(i, ladder, tec, known, 1, turns));
+    return most;
+  }
+
+  /// Antenna by antenna, each from the contents of the nearest that is known already: the ionosphere of neighbours is alike.
+  void grow_tec(const Ladder& ladder, std::vector<double>& tec) {
+    const int64_t n = network_.size(), directions = network_.directions;
+    std::vector<bool> known(static_cast<size_t>(n));
+    const auto distance = [&](int64_t i, int64_t j) {
+      double sum = 0;
+      for (size_t k = 0; k < 3; ++k) {
+        const double d =
+            network_.position_m[static_cast<size_t>(i)][k] - network_.position_m[static_cast<size_t>(j)][k];
+        sum += d * d;
+      }
+      return sum;
+    };
+    // The antenna in the densest part begins.
+    int64_t first = 0;
+    double least = INFINITY;
+    for (int64_t i = 0; i < n; ++i) {
+      std::vector<double> all;
+      for (int64_t j = 0; j < n; ++j) all.push_back(distance(i, j));
+      const double typical = median(all);
+      if (typical < least) least = typical, first = i;
+    }
+    known[static_cast<size_t>(first)] = true;
+    for (int64_t d = 0; d < directions; ++d) set_tec(static_cast<size_t>(first * directions + d), 0, tec);
+    for (int64_t count = 1; count < n; ++count) {
+      int64_t next = -1, from = -1;
+      double nearest = INFINITY;
+      for (int64_t i = 0; i < n; ++i)
+        for (int64_t j = 0; j < n; ++j)
+          if (!known[static_cast<size_t>(i)] && known[static_cast<size_t>(j)] && distance(i, j) < nearest)
+            nearest = distance(i, j), next = i, from = j;
+      if (next < 0) break;
+      for (int64_t d = 0; d < directions; ++d)
+        set_tec(static_cast<size_t>(next * directions + d), tec[static_cast<size_t>(from * directions + d)],
+                tec);
+      improve_tec(next, ladder, tec, known, 20, kNear);
+      known[static_cast<size_t>(next)] = true;
+      if (count % 3 == 2)
+        for (int round = 0; round < 3; ++round)
+          if (sweep_tec(ladder, tec, kNear, known) < 1e-2) break;
+    }
   }
 
   Descent descend_tec(std::vector<double>& tec) {

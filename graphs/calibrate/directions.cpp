@@ -122,6 +122,7 @@ class Directional {
   std::vector<std::vector<DataId>> sums_;  ///< [unit, in turn][part]
   DataId token_ = -1;
   int64_t stokes_ = 1, reference_ = -1;
+  std::shared_ptr<const std::vector<std::array<double, 3>>> position_m_;
   int32_t number_ = 0;
   std::map<int, std::shared_ptr<const std::vector<double>>> frequencies_;
   std::map<std::tuple<int, double, double>, std::shared_ptr<const calibrate::DirectionGroups>> groups_;
@@ -136,6 +137,10 @@ Directional::Directional(const CalibrateJob& job, io::CorrelationSelection rows)
   rows.uv_lambda = job.uv_lambda;
   access_ = std::make_shared<io::CorrelationAccess>(job.ms, std::move(rows), "");
   reference_ = reference_antenna(access_->info(), job.reference);
+  auto positions = std::make_shared<std::vector<std::array<double, 3>>>();
+  for (const auto& antenna : access_->info().antennas)
+    positions->push_back({antenna.position_m[0], antenna.position_m[1], antenna.position_m[2]});
+  position_m_ = std::move(positions);
   for (auto& part : access_->divide(job.interval_s, kChunkVisibilities))
     units_.push_back({std::move(part), {}, {}});
   check_windows();
@@ -303,7 +308,7 @@ void Directional::submit(runtime::Runtime& runtime, int pass) {
     runtime.submit(
         runtime::make_task(calibrate::solve_directions_codelet(),
                            calibrate::SolveDirectionsArgs{unit.shape, limits, static_cast<int64_t>(parts),
-                                                          reference_, unit.block_hz},
+                                                          reference_, unit.block_hz, position_m_},
                            std::move(data), {number_ - 1}, 1));
   }
 }

@@ -159,7 +159,7 @@ ImagingPlan plan_imaging_job(const ImagingJob& job) {
   if (facet_gains) {
     if (options.facets_per_side == 0)
       options.facets_per_side = rectangles_per_side(facet_gains->table.directions.size());
-    options.resample = false;  // a facet's pixels are the image's, so that cells can be cut out of them
+    options.divide = options.resample = false;  // a facet's pixels are the image's, so that cells can be cut out of them
   }
   bool any = false;
   for (auto& channel : plan.channels) {

@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <set>
 
 #include "graphs/imaging/imaging_plan.hpp"
 #include "io/error.hpp"
@@ -79,19 +78,20 @@ void divide_facets(ImagingPlan& plan, FacetGains& gains) {
   for (auto& channel : plan.channels) {
     std::vector<std::shared_ptr<gridder::FacetPlan>> facets;
     auto& of_facet = gains.direction_of_facet.emplace_back();
-    std::vector<std::set<int32_t>> held;
+    std::vector<std::vector<bool>> held;  // [facet][direction]
     for (const auto& facet : channel.facets) {
-      std::set<int32_t> seen;
+      std::vector<bool> seen(static_cast<size_t>(directions));
       const auto& f = facet->facet;
       for (int64_t y = std::max<int64_t>(f.y_begin, 0); y < std::min(f.y_begin + f.ny, plan.geometry.ny); ++y)
         for (int64_t x = std::max<int64_t>(f.x_begin, 0); x < std::min(f.x_begin + f.nx, plan.geometry.nx);
              ++x)
-          seen.insert((*gains.map)[static_cast<size_t>(y * plan.geometry.nx + x)]);
+          if (const int32_t d = (*gains.map)[static_cast<size_t>(y * plan.geometry.nx + x)]; d >= 0)
+            seen[static_cast<size_t>(d)] = true;
       held.push_back(std::move(seen));
     }
     for (int32_t d = 0; d < directions; ++d)
       for (size_t f = 0; f < channel.facets.size(); ++f)
-        if (held[f].contains(d)) {
+        if (held[f][static_cast<size_t>(d)]) {
           facets.push_back(std::make_shared<gridder::FacetPlan>(*channel.facets[f]));
           of_facet.push_back(d);
         }

@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include <Eigen/Dense>
 #include <cmath>
 #include <random>
 #include <vector>
@@ -143,8 +144,8 @@ struct Observation {
   bool all_valid() const {
     return std::all_of(valid.begin(), valid.end(), [](uint8_t v) { return v == 1; });
   }
-  void add_noise(double sigma) {
-    std::mt19937 random(3);
+  void add_noise(double sigma, uint32_t seed = 3) {
+    std::mt19937 random(seed);
     std::normal_distribution<float> normal(0, static_cast<float>(sigma / std::sqrt(2)));
     for (auto& v : vis) v += std::complex<float>(normal(random), normal(random));
   }
@@ -266,6 +267,75 @@ TEST(Directions, StudentsTForgetsOutliers) {
   }
   EXPECT_LT(o.worst(), 0.1 * normal);
   EXPECT_LT(o.worst(), 0.05);
+}
+
+// Of the first hand, with the phase of antenna 0 held in every direction: the inverse of F = 2 Re(J^H J) / σ², J the derivatives of
+// Σ_d g_pd M_d g_qd*, for noise of variance σ² in all.
+Eigen::VectorXd bound(const Observation& o, double sigma) {
+  const int64_t n = o.shape.gains.antennas, directions = o.shape.directions, all = n * directions;
+  Eigen::MatrixXd fisher = Eigen::MatrixXd::Zero(2 * all, 2 * all);
+  for (int64_t row = 0; row < o.rows; ++row) {
+    const int64_t p = o.antennas[static_cast<size_t>(2 * row)],
+                  q = o.antennas[static_cast<size_t>(2 * row + 1)];
+    if (p == q) continue;
+    for (int64_t c = 0; c < o.shape.gains.channels; ++c) {
+      Eigen::VectorXcd slope = Eigen::VectorXcd::Zero(2 * all);
+      for (int64_t d = 0; d < directions; ++d) {
+        const Complex m = o.model[static_cast<size_t>(d) * o.vis.size() +
+                                  static_cast<size_t>((row * o.shape.gains.channels + c) * 2)];
+        const Complex by_p = m * std::conj(o.gain(o.truth, 0, q, d, 0)),
+                      by_q = m * o.gain(o.truth, 0, p, d, 0);
+        slope(p * directions + d) += by_p;
+        slope(all + p * directions + d) += Complex(0, 1) * by_p;
+        slope(q * directions + d) += by_q;
+        slope(all + q * directions + d) -= Complex(0, 1) * by_q;
+      }
+      fisher += 2 / (sigma * sigma) * (slope.conjugate() * slope.transpose()).real();
+    }
+  }
+  // The imaginary parts of antenna 0 are not free.
+  Eigen::MatrixXd kept(2 * all - directions, 2 * all - directions);
+  const auto from = [&](int64_t i) { return i < all ? i : i + directions; };
+  for (int64_t i = 0; i < kept.rows(); ++i)
+    for (int64_t k = 0; k < kept.cols(); ++k) kept(i, k) = fisher(from(i), from(k));
+  const Eigen::VectorXd variance = kept.inverse().diagonal();
+  Eigen::VectorXd out = Eigen::VectorXd::Zero(2 * all);
+  for (int64_t i = 0; i < kept.rows(); ++i) out(from(i)) = std::sqrt(variance(i));
+  return out;
+}
+
+TEST(Directions, GainsReachTheCramerRaoBound) {
+  constexpr uint32_t kSeeds = 3000;
+  constexpr double kSigma = 0.5;
+  Observation o(SolveKind::diagonal, 6, 2, 1, 4);
+  // Truth with the phases of the reference at 0, which the bound and the solver agree on.
+  for (int64_t d = 0; d < 2; ++d) {
+    const Complex turn = std::polar(1., -std::arg(o.gain(o.truth, 0, 0, d, 0)));
+    for (int64_t a = 0; a < 6; ++a) o.truth[static_cast<size_t>((a * 2 + d) * 2)] *= turn;
+  }
+  const auto clean = o.vis;
+  const Eigen::VectorXd sigma = bound(o, kSigma);
+  std::vector<double> sum(24), squares(24);
+  for (uint32_t seed = 0; seed < kSeeds; ++seed) {
+    o.vis = clean;
+    o.add_noise(kSigma, seed);
+    o.accumulate();
+    o.solve({.solver = DirectionSolver::levenberg_marquardt});
+    ASSERT_TRUE(o.all_valid());
+    for (size_t k = 0; k < 12; ++k) {
+      const Complex error = o.gains[2 * k] - o.truth[2 * k];
+      sum[k] += error.real(), squares[k] += error.real() * error.real();
+      sum[12 + k] += error.imag(), squares[12 + k] += error.imag() * error.imag();
+    }
+  }
+  for (size_t k = 0; k < 24; ++k) {
+    const double bound_k = sigma(static_cast<int64_t>(k)), mean = sum[k] / kSeeds,
+                 deviation = std::sqrt(squares[k] / kSeeds - mean * mean);
+    if (bound_k == 0) continue;  // held
+    EXPECT_LT(std::abs(mean), 0.1 * bound_k) << k;
+    EXPECT_LT(deviation, 1.2 * bound_k) << k;
+    EXPECT_GT(deviation, 0.9 * bound_k) << k;
+  }
 }
 
 TEST(Directions, WhatCannotBeSolvedIsFlaggedAndNeverNan) {

@@ -2,9 +2,11 @@
 #include "codelets/registry.hpp"
 
 #include "codelets/calibrate/calibrate_tasks.hpp"
+#include "codelets/calibrate/directions_tasks.hpp"
 #include "codelets/corrupt/corrupt_tasks.hpp"
 #include "codelets/deconvolve/clean.hpp"
 #include "codelets/degrid/degrid.hpp"
+#include "codelets/facet/facet.hpp"
 #include "codelets/fft/transforms.hpp"
 #include "codelets/grid/grid.hpp"
 #include "codelets/gridder/gridder.hpp"
@@ -30,7 +32,13 @@ std::vector<const runtime::CodeletDef*> all_codelets() {
           &calibrate::read_correlations_codelet(),
           &calibrate::accumulate_codelet(),
           &calibrate::solve_codelet(),
+          &calibrate::accumulate_directions_codelet(),
+          &calibrate::solve_directions_codelet(),
           &calibrate::apply_codelet(),
+          &facet::divide_codelet(),
+          &facet::multiply_codelet(),
+          &facet::stitch_codelet(),
+          &facet::cut_codelet(),
           &calibrate::write_correlations_codelet(),
           &read_codelet(),
           &keep_codelet(),

@@ -75,6 +75,8 @@ ImageOptions image_options(const Stage& stage) {
   const Value centre = values.at("centre");
   if (const auto* direction = std::get_if<Direction>(&centre)) image.centre = *direction;
   image.facets = static_cast<int>(values.integer("facets"));
+  image.facet_gains = values.text("facet_gains");
+  image.facet_regions = values.text("facet_regions");
   image.divide_by_n = values.boolean("divide_by_n");
   image.psf = values.boolean("psf");
   return image;
@@ -224,6 +226,11 @@ CalibrateJob calibrate_job(const Workflow& workflow, const Stage& stage) {
   job.plot = values.boolean("plot");
   job.output = values.text("output");
   job.apply_column = values.text("apply");
+  job.directions = values.text("directions");
+  if (values.text("solver") == "levenberg-marquardt") job.solver = DirectionSolver::levenberg_marquardt;
+  job.smooth_hz = values.number("smooth");
+  job.robust = values.number("robust");
+  job.facets = values.text("facets");
   return job;
 }
 
@@ -252,6 +259,7 @@ std::optional<SolveKind> solve_kind(std::string_view name) {
   if (name == "phase") return SolveKind::phase;
   if (name == "diagonal") return SolveKind::diagonal;
   if (name == "full") return SolveKind::full;
+  if (name == "tec") return SolveKind::tec;
   return std::nullopt;
 }
 

@@ -88,6 +88,7 @@ struct ChunkBuffers {
 };
 
 struct GainTable;
+class GainLookup;
 
 /// An open MeasurementSet. Reading shares casacore's state: one call at a time per path is enforced by a
 /// lock.
@@ -115,6 +116,11 @@ class MeasurementSet {
                               const std::function<void(const ChunkSpec&, View<const double, 2>)>& visit);
   /// UVW again for chunks already known.
   void read_uvw(const ChunkSpec& chunk, const std::optional<Direction>& centre, View<double, 2> uvw_m);
+
+  /// TIME and antennas of the rows of a chunk. @param time_s [row]   @param antennas [row][2]
+  void read_rows(const ChunkSpec& chunk, View<double, 1> time_s, View<int32_t, 2> antennas);
+  /// Gains by this set's antennas. @param what their file, for messages. Throws UserError as correct_for() does.
+  std::shared_ptr<const GainLookup> lookup(const GainTable& table, const std::string& what) const;
 
   /// Corrects what read() delivers for gains, in memory: one table after the other, the first is the outermost. Data without a valid
   /// gain are flagged. Throws UserError for gains of other antennas or feeds.

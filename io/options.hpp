@@ -47,6 +47,10 @@ struct ImageOptions {
   int facets = 0;                   ///< per side, 0: chosen
   bool divide_by_n = false;
   bool psf = true;  ///< also make the point spread function
+  std::string
+      facet_gains;  ///< h5parm with directions, each of which holds for the pixels nearest to it; empty: none
+  std::string
+      facet_regions;  ///< DS9 regions whose centres are used instead of the directions of the gains; empty: none
 };
 
 enum class CleanAlgorithm { hogbom, clark, multiscale };

@@ -16,6 +16,7 @@
 
 #include "codelets/calibrate/calibrate_tasks.hpp"
 #include "codelets/read/chunk.hpp"
+#include "graphs/calibrate/directions.hpp"
 #include "graphs/predict/image_model.hpp"
 #include "graphs/predict/predict.hpp"
 #include "graphs/progress.hpp"
@@ -442,27 +443,6 @@ void Calibration::report(const runtime::Runtime& runtime) const {
   if (failed > 0) spdlog::warn("{} of {} fits failed: their solutions are flagged", failed, fits);
 }
 
-/// Geometric mean of the valid amplitudes over everything becomes 1.
-void normalise_amplitudes(io::GainTable& table) {
-  // Off-diagonal elements of matrices are leakage, not gain.
-  const auto pols = static_cast<size_t>(table.pols());
-  const auto is_gain = [&](size_t i) {
-    return table.valid[i] != 0 && (pols != 4 || i % pols == 0 || i % pols == 3) &&
-           std::abs(table.gains[i]) > 0;
-  };
-  double sum = 0;
-  int64_t count = 0;
-  for (size_t i = 0; i < table.gains.size(); ++i)
-    if (is_gain(i)) {
-      sum += std::log(std::abs(table.gains[i]));
-      ++count;
-    }
-  if (count == 0) return;
-  const double mean = std::exp(sum / static_cast<double>(count));
-  for (size_t i = 0; i < table.gains.size(); ++i)
-    if (table.valid[i]) table.gains[i] /= mean;
-}
-
 /// Antennas that have a solution less than half of the time.
 void report_antennas(const io::GainTable& table) {
   const auto antennas = table.antennas.size(), pols = static_cast<size_t>(table.pols());
@@ -513,6 +493,26 @@ io::GainTable Calibration::run() {
 
 }  // namespace
 
+void normalise_amplitudes(io::GainTable& table) {
+  // Off-diagonal elements of matrices are leakage, not gain.
+  const auto pols = static_cast<size_t>(table.pols());
+  const auto is_gain = [&](size_t i) {
+    return table.valid[i] != 0 && (pols != 4 || i % pols == 0 || i % pols == 3) &&
+           std::abs(table.gains[i]) > 0;
+  };
+  double sum = 0;
+  int64_t count = 0;
+  for (size_t i = 0; i < table.gains.size(); ++i)
+    if (is_gain(i)) {
+      sum += std::log(std::abs(table.gains[i]));
+      ++count;
+    }
+  if (count == 0) return;
+  const double mean = std::exp(sum / static_cast<double>(count));
+  for (size_t i = 0; i < table.gains.size(); ++i)
+    if (table.valid[i]) table.gains[i] /= mean;
+}
+
 int64_t reference_antenna(const io::MeasurementSetInfo& info, const std::string& name) {
   if (name.empty()) return -1;
   std::vector<std::string> names;
@@ -524,9 +524,15 @@ int64_t reference_antenna(const io::MeasurementSetInfo& info, const std::string&
   return found - names.begin();
 }
 
-void run_calibrate(const CalibrateJob& job) { Calibration(job, {}).run(); }
+void run_calibrate(const CalibrateJob& job) {
+  if (graphs::needs_directions(job))
+    graphs::calibrate_directions(job, {});
+  else
+    Calibration(job, {}).run();
+}
 
 io::GainTable solve_gains(const CalibrateJob& job, const io::CorrelationSelection& rows) {
+  if (graphs::needs_directions(job)) return graphs::calibrate_directions(job, rows).tables.front();
   return Calibration(job, rows).run();
 }
 

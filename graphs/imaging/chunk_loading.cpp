@@ -46,6 +46,7 @@ void ImagingGraph::create_chunks() {
               create("index of ring slot " + std::to_string(i), longest_index(plan_, c, f));
     }
   }
+  if (plan_.facet_gains) create_turned();
   if (!plan_.cleans()) return;
   int64_t most = 0;
   for (const auto& chunk : plan_.chunks) most = std::max(most, chunk.layout.vis_bytes());

@@ -11,6 +11,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <set>
 #include <span>
 #include <vector>
 
@@ -72,6 +73,7 @@ class ImagingGraph {
   /// One chunk in memory: its buffers for the pass that uses it.
   struct Loaded {
     DataId chunk = -1, predicted = -1;
+    DataId turned = -1;                                 ///< of one direction, with gains of facets
     std::map<std::pair<size_t, size_t>, DataId> index;  ///< by (channel, facet)
   };
 
@@ -122,6 +124,19 @@ class ImagingGraph {
   void submit_blank(DataId image, int64_t bytes);
   DataId image_of(size_t channel, const Instance& instance) const;
 
+  // facets with gains of their own (facet_pass.cpp)
+  int32_t direction_of(const WaveEntry& entry) const {
+    return plan_.facet_gains->direction_of_facet[entry.channel][entry.facet];
+  }
+  void create_turned();
+  /// Corrects the visibilities of chunks for a direction, of which a grid task is to come.
+  void turn(size_t begin, std::span<Loaded* const> loaded, int32_t direction, bool residual);
+  /// Degrids a wave direction by direction and adds what is seen through their gains.
+  void degrid_directions(size_t chunk, Loaded& loaded, const Wave& wave, bool first);
+  /// The model of the direction of an entry, which is cut out once a pass.
+  DataId model_of(const WaveEntry& entry, int64_t stokes);
+  void stitch(const WaveEntry& entry, const Instance& instance, const std::vector<DataId>& pixels);
+
   // cleaning (clean_loop.cpp)
   void create_clean();
   int64_t submit_decide(size_t stokes);
@@ -165,6 +180,9 @@ class ImagingGraph {
   size_t transform_turn_ = 0, store_turn_ = 0;
   std::map<std::pair<size_t, size_t>, std::vector<std::vector<DataId>>> accumulators_,
       pixels_;  ///< (channel, facet) -> [instance][y-strip]
+
+  std::map<std::pair<size_t, int32_t>, DataId> cut_models_;  ///< (channel, direction)
+  std::set<std::pair<size_t, int32_t>> cut_now_;             ///< those of the pass
 
   std::vector<DataId> loops_, robust_, scale_masks_;  ///< [stokes]
   std::vector<DataId> shares_;                        ///< [stokes], with several sub-images

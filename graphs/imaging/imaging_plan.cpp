@@ -155,6 +155,12 @@ ImagingPlan plan_imaging_job(const ImagingJob& job) {
   options.accuracy = image.accuracy;
   options.facets_per_side = image.facets;
   options.divide_by_n = image.divide_by_n;
+  const auto facet_gains = load_facet_gains(plan);
+  if (facet_gains) {
+    if (options.facets_per_side == 0)
+      options.facets_per_side = rectangles_per_side(facet_gains->table.directions.size());
+    options.divide = options.resample = false;  // a facet's pixels are the image's, so that cells can be cut out of them
+  }
   bool any = false;
   for (auto& channel : plan.channels) {
     if (channel.empty()) continue;
@@ -166,6 +172,11 @@ ImagingPlan plan_imaging_job(const ImagingJob& job) {
         fmt::format("{}: no visibility fits on the grid: all have |u| or |v| beyond 1/(2 cell) = {:.6g} "
                     "wavelengths; use smaller cells",
                     plan.sets.front()->info().path, plan.max_uv_lambda));
+  if (facet_gains) {
+    divide_facets(plan, *facet_gains);
+    key_rows(plan, *facet_gains);
+    plan.facet_gains = facet_gains;
+  }
   mark_tiles(plan, options.strips_target);
   for (auto& channel : plan.channels) {
     channel.y_strips.clear();

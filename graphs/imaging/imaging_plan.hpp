@@ -14,6 +14,7 @@
 #include "codelets/fft/transforms.hpp"
 #include "codelets/gridder/grid_chunk.hpp"
 #include "codelets/gridder/plan.hpp"
+#include "graphs/imaging/facet_gains.hpp"
 #include "io/measurement_set.hpp"
 #include "io/options.hpp"
 #include "runtime/machine.hpp"
@@ -87,6 +88,7 @@ struct ImagingPlan {
   MemoryPlan memory;
   int64_t batch_chunks = 1;                               ///< chunks per grid task
   int64_t visibilities = 0;                               ///< rows x channels selected
+  std::shared_ptr<const FacetGains> facet_gains;          ///< null: the sky is seen through one gain
   std::shared_ptr<const std::vector<uint8_t>> mask;       ///< the user's, [ny][nx]; null: none
   std::shared_ptr<const std::vector<float>> start_model;  ///< [ny][nx], Jy/pixel; null: none
   deconvolve::MinorOptions minor;

@@ -200,6 +200,13 @@ void plan_memory(ImagingPlan& plan) {
             sky_instances;
   memory.images = accumulators + image_bytes * (channels * (stokes * (plan.cleans() ? 3 : 1) + 1) +
                                                 (channels > 1 ? stokes * 3 + 1 : 0) + 3);
+  if (plan.facet_gains) {
+    memory.images += image_bytes;  // the map
+    if (plan.cleans())
+      memory.images +=
+          image_bytes * channels * static_cast<int64_t>(plan.facet_gains->table.directions.size());
+    for (const auto& chunk : plan.chunks) memory.base += chunk.layout.rows * int64_t{sizeof(facet::RowKey)};
+  }
   const int workers = plan.workers();
   memory.clean = plan.cleans() ? clean_bytes(plan, workers) : 0;
   memory.base += workers * scratch_bytes(plan);
@@ -215,8 +222,11 @@ void plan_memory(ImagingPlan& plan) {
   const auto model_in_one = [&](int64_t enough) {
     return plan.cleans() ? largest_wave(plan, pack_waves(plan, stokes, all, enough)) * stokes : 0;
   };
-  const int64_t kept = all_chunks + indices + all_predicted;
-  const int64_t per_slot = chunk_bytes + index_most + (plan.cleans() ? predicted_bytes : 0);
+  // Visibilities turned by the gains of one direction beside those of each chunk in memory.
+  const int64_t turned_bytes = plan.facet_gains ? predicted_bytes : 0;
+  const int64_t kept =
+      all_chunks + indices + all_predicted + turned_bytes * static_cast<int64_t>(plan.chunks.size());
+  const int64_t per_slot = chunk_bytes + index_most + turned_bytes + (plan.cleans() ? predicted_bytes : 0);
   constexpr int64_t kLeastSlots = 4;
   auto arrange = [&](int64_t for_chunks, int64_t model_enough) {
     const int64_t for_grids = room - for_chunks;
@@ -245,7 +255,7 @@ void plan_memory(ImagingPlan& plan) {
     memory.strip_stores = 0;
     return false;
   };
-  memory.resident = (plan.needs_density() && by_strips()) || arrange(kept, kModelBytes);
+  memory.resident = (plan.needs_density() && !plan.facet_gains && by_strips()) || arrange(kept, kModelBytes);
   memory.predicted_resident = true;
   memory.ring_slots = n;
   if (!memory.resident) {

@@ -186,7 +186,12 @@ void run_imaging(const ImagingJob& job, const GainsOfSets& gains) {
   io::check_writable_prefix(job.write.prefix);
   graphs::RunLog log;
   const auto plan = graphs::plan_imaging_job(job);
-  for (size_t i = 0; i < gains.size(); ++i) plan.sets[i]->correct_for(gains[i]);
+  for (size_t i = 0; i < plan.sets.size(); ++i) {
+    std::vector<std::shared_ptr<const io::GainTable>> chain;
+    if (i < gains.size()) chain = gains[i];
+    if (plan.facet_gains) chain.push_back(plan.facet_gains->known);
+    if (!chain.empty()) plan.sets[i]->correct_for(chain);
+  }
   notes(plan, log);
   log.info(graphs::describe(plan));
   record.phase("planning");

@@ -11,16 +11,23 @@
 #include <cmath>
 #include <filesystem>
 #include <fstream>
+#include <optional>
 #include <random>
+#include <set>
 
 #include "graphs/imaging/forecast_imaging.hpp"
+#include "graphs/imaging/imaging_graph.hpp"
 #include "graphs/lower.hpp"
+#include "graphs/recorder.hpp"
 #include "graphs/schema/suggest.hpp"
 #include "graphs/workflow/workflow.hpp"
 #include "io/atomic_file.hpp"
 #include "io/error.hpp"
 #include "io/fits_image.hpp"
 #include "io/quantity.hpp"
+#include "runtime/runtime.hpp"
+#include "traces/quality.hpp"
+#include "traces/stored_run.hpp"
 
 extern char** environ;
 
@@ -151,7 +158,7 @@ traces::ExperimentRun run_one(const ExperimentSpec& spec, const std::vector<std:
                               size_t number, int repeat, const std::string& prefix) {
   traces::ExperimentRun run{number, repeat, "ok", "", {}};
   const std::string done = prefix + "-run/metrics.json", pixels = prefix + "-run/pixels.txt";
-  if (!fs::exists(done) || !fs::exists(pixels)) {
+  if (!fs::exists(done) || !fs::exists(pixels) || !fs::exists(prefix + "-run/quality.json")) {
     try {
       const auto workflow = graphs::build(with_settings(spec, point, prefix), spec.workflow_name);
       io::write_file(prefix + ".yaml", graphs::to_yaml(workflow, true));
@@ -165,12 +172,87 @@ traces::ExperimentRun run_one(const ExperimentSpec& spec, const std::vector<std:
       if (run.status.empty()) run.status = fmt::format("ended with {}", code);
       return run;
     }
-    io::write_file(pixels, digest(prefix));
+    const auto hash = digest(prefix);
+    // Equal pixels are of equal quality: measured once.
+    const auto quality = fs::path(prefix).parent_path() / ("quality-" + hash + ".json");
+    if (!fs::exists(quality)) {
+      auto measured = nlohmann::json::object();
+      try {
+        measured = traces::image_quality(prefix, spec.reference);
+      } catch (const UserError& error) {
+        spdlog::warn("{}; this setting's quality is not known", error.what());
+      }
+      io::write_file(quality.string(), measured.dump() + "\n");
+    }
+    io::write_file(prefix + "-run/quality.json", io::read_file(quality.string()));
+    io::write_file(pixels, hash);
     if (!spec.keep_images) remove_images(prefix);
   }
   run.metrics = nlohmann::json::parse(io::read_file(done));
+  run.metrics.update(nlohmann::json::parse(io::read_file(prefix + "-run/quality.json")));
   run.pixels = io::read_file(pixels);
   return run;
+}
+
+/// The settings of a point that may change what tasks there are and how large: all but the policy.
+std::vector<std::string> without_policy(const ExperimentSpec& spec, const std::vector<std::string>& point) {
+  std::vector<std::string> settings;
+  for (size_t a = 0; a < spec.axes.size(); ++a)
+    if (spec.axes[a] != "runtime.scheduler") settings.push_back(point[a]);
+  return settings;
+}
+
+/// Codelets whose tasks at this point are of sizes that this machine has never measured.
+std::set<std::string> unmeasured(const ImagingJob& job, const std::string& calibration_run) {
+  const runtime::CostModel costs(runtime::CostModel::default_file());
+  std::set<std::string> names;
+  auto look = [&](const runtime::CodeletDef& codelet, runtime::Device device, double work) {
+    if (codelet.role == runtime::Role::compute &&
+        !costs.measured(runtime::CostModel::key(codelet, device), work))
+      names.insert(codelet.name);
+  };
+  if (!calibration_run.empty()) {
+    const traces::StoredRun run(calibration_run);
+    for (const auto& task : run.timeline().timeline().tasks) look(*task.codelet, task.device, task.work);
+    return names;
+  }
+  graphs::Recorder recorder;
+  graphs::record_graph(graphs::plan_imaging_job(job), recorder);
+  for (const auto& task : recorder.tasks())
+    look(*task.codelet, runtime::Device::cpu,
+         task.codelet->work != nullptr ? task.codelet->work(task.arguments.get()) : 1);
+  return names;
+}
+
+/// Runs apart, so that policies that predict times have records of tasks like those of each point. Throws UserError where they have not.
+void calibrate_policies(const ExperimentSpec& spec, const fs::path& runs) {
+  std::set<std::vector<std::string>> done;
+  const auto points = spec.points();
+  for (size_t p = 0; p < points.size(); ++p) {
+    std::optional<ImagingJob> job;
+    try {
+      for (const auto& one : graphs::lower(
+               graphs::build(with_settings(spec, points[p], "check"), spec.workflow_name), "experiment"))
+        if (const auto* imaging = std::get_if<ImagingJob>(&one)) job = *imaging;
+    } catch (const UserError&) {
+      continue;  // the run itself will say so
+    }
+    if (!job || !runtime::predicts_times(job->runtime.scheduler)) continue;
+    if (!done.insert(without_policy(spec, points[p])).second) continue;
+    std::string prefix;
+    if (spec.calibrate) {
+      prefix = (runs / fmt::format("calibration-{}", p)).string();
+      spdlog::info("calibration for {}", graphs::join(points[p]));
+      if (run_one(spec, points[p], p, 0, prefix).status != "ok") continue;
+    }
+    const auto missing = unmeasured(*job, prefix);
+    if (!missing.empty())
+      throw UserError(fmt::format(
+          "{}: '{}' decides by predicted times, and this machine has no records of tasks of such sizes for "
+          "{}; "
+          "set calibrate: true, or make records of earlier runs (fringeflow models calibrate RUN)",
+          spec.workflow_name, job->runtime.scheduler, fmt::join(missing, ", ")));
+  }
 }
 
 traces::ExperimentRun forecast_one(const ExperimentSpec& spec, const std::vector<std::string>& point,
@@ -213,8 +295,9 @@ ExperimentSpec read_experiment(const std::string& path) {
     fail(document.place, "an experiment is a map with workflow and axes, not " + document.describe());
   ExperimentSpec spec;
   spec.text = io::read_file(path);
-  const std::vector<std::string> known{"workflow", "mode",        "axes",     "repeats",    "seed",
-                                       "pareto",   "constraints", "recorded", "keep_images"};
+  const std::vector<std::string> known{"workflow",    "mode",      "axes",        "repeats",
+                                       "seed",        "pareto",    "constraints", "recorded",
+                                       "keep_images", "calibrate", "reference"};
   for (const auto& entry : document.entries) {
     const auto& [key, place, value] = entry;
     if (key == "workflow") {
@@ -254,8 +337,12 @@ ExperimentSpec read_experiment(const std::string& path) {
       for (const auto& one : value.entries) spec.constraints.push_back(constraint(one.key, one.value));
     } else if (key == "recorded") {
       spec.recorded = scalar(value, key);
-    } else if (key == "keep_images") {
-      spec.keep_images = scalar(value, key) == "true";
+    } else if (key == "keep_images" || key == "calibrate") {
+      const auto text = scalar(value, key);
+      if (text != "true" && text != "false") fail(value.place, key + " is true or false, not '" + text + "'");
+      (key == "calibrate" ? spec.calibrate : spec.keep_images) = text == "true";
+    } else if (key == "reference") {
+      spec.reference = scalar(value, key);
     } else {
       fail(place, fmt::format("unknown key '{}'{}", key, graphs::did_you_mean(key, known)));
     }
@@ -295,6 +382,7 @@ std::string run_experiment(const ExperimentSpec& spec, const std::string& folder
     // Caches of files, StarPU's measurements of the machine and cost records, without which policies that predict are not themselves.
     spdlog::info("warm-up");
     run_one(spec, points.front(), 0, 0, (runs / "warm-up").string());
+    calibrate_policies(spec, runs);
   }
   for (size_t i = 0; i < order.size(); ++i) {
     const auto [p, r] = order[i];
@@ -314,6 +402,10 @@ std::string run_experiment(const ExperimentSpec& spec, const std::string& folder
   io::write_file(folder + "/runs.csv", table.runs_csv());
   io::write_file(folder + "/summary.csv", table.summary_csv(spec.constraints, spec.pareto));
   io::write_file(folder + "/report.txt", text);
+  const auto summary = table.json(spec.constraints, spec.pareto);
+  io::write_file(folder + "/summary.json", summary.dump(1) + "\n");
+  io::write_file(folder + "/report.html",
+                 traces::experiment_html(fs::absolute(folder).filename().string(), summary, spec.text));
   return text;
 }
 

@@ -161,6 +161,11 @@ std::vector<SchedulerInfo> schedulers() {
   return result;
 }
 
+bool predicts_times(const std::string& scheduler) {
+  const std::string name = scheduler.starts_with("modular-") ? scheduler.substr(8) : scheduler;
+  return name.starts_with("dm") || name.find("heft") != std::string::npos;
+}
+
 struct Runtime::Impl {
   RuntimeInfo info;
   ErrorSink errors;

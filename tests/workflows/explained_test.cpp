@@ -135,6 +135,60 @@ TEST_F(Explained, Models) {
   EXPECT_EQ(run("models").code, 2);
 }
 
+TEST_F(Explained, ModelsOfRecordedRuns) {
+  const std::string empty = "env FRINGEFLOW_CACHE='" + (folder_ / "empty") + "' timeout -s KILL 120";
+  expect_ok(image_ + "-o a");
+  EXPECT_THAT(run("models show", empty).text, HasSubstr("no records"));
+  const auto made = run("models calibrate a-run", empty);
+  EXPECT_EQ(made.code, 0) << made.text;
+  EXPECT_THAT(made.text, ContainsRegex("grid_v[0-9]+_cpu +[0-9]+ +[0-9]+"));
+  EXPECT_THAT(run("models show", empty).text, ContainsRegex("grid_v[0-9]+_cpu"));
+  EXPECT_EQ(run("models calibrate", empty).code, 2);
+  EXPECT_THAT(run("models calibrate nowhere", empty).text, HasSubstr("no run directory"));
+  // Another machine by its own records, and by what its codelets are declared to do.
+  run("models export there.json", empty);
+  const std::string power = "power: {static_w: 10, core_busy_w: 3}\n";
+  folder_.write("there.yaml", "cores: 2\ncore_speed: 7\nmodels: there.json\n" + power);
+  const std::string ahead = "forecast s.ms --size 256 --cell 5asec --iterations 200 -o b --machine ";
+  EXPECT_THAT(expect_ok(ahead + "there.yaml"), HasSubstr("there.json, then this machine's records"));
+  folder_.write("fast.yaml", "cores: 2\nrates: {grid: {cpu: 1}}\n" + power);
+  const auto slow = nlohmann::json::parse(expect_ok(ahead + "fast.yaml --json"));
+  EXPECT_GT(slow["makespan_s"].get<double>(), 1000) << "one unit of work per second";
+  EXPECT_THAT(slow["forecast"]["declared_codelets"].dump(), HasSubstr("\"grid\""));
+  folder_.write("bad.yaml", "cores: 2\nrates: {gird: {cpu: 1}}\n" + power);
+  EXPECT_THAT(run(ahead + "bad.yaml").text, HasSubstr("no codelet 'gird'"));
+  folder_.write("bad.yaml", "cores: 2\nmodels: nothing.json\n" + power);
+  EXPECT_THAT(run(ahead + "bad.yaml").text, HasSubstr("bad.yaml:2: models: no such file"));
+}
+
+TEST_F(Explained, PoliciesThatPredictAreCalibratedOrRefused) {
+  folder_.write("field.yaml",
+                "inputs: s.ms\nimage: {size: 128, cell: 10asec}\nclean: {iterations: 50}\noutput: field\n");
+  const std::string spec = "workflow: field.yaml\nrepeats: 1\naxes: {runtime.scheduler: [prio, dmda]}\n";
+  folder_.write("blind.yaml", spec + "calibrate: false\n");
+  const std::string empty = "env FRINGEFLOW_CACHE='" + (folder_ / "empty") + "' timeout -s KILL 120";
+  const auto answer = run("experiment blind.yaml -o blind", empty);
+  EXPECT_EQ(answer.code, 0) << "the warm-up has left records of the same tasks: " << answer.text;
+  folder_.write("sizes.yaml",
+                "workflow: field.yaml\nrepeats: 1\ncalibrate: false\naxes: {runtime.scheduler: [prio, dmda], "
+                "image.size: [128, 1024]}\n");
+  std::filesystem::remove_all(folder_ / "empty");
+  const auto refused = run("experiment sizes.yaml -o sizes", empty);
+  EXPECT_EQ(refused.code, 2) << refused.text;
+  EXPECT_THAT(refused.text, HasSubstr("'dmda' decides by predicted times"));
+  EXPECT_FALSE(std::filesystem::exists(folder_ / "sizes/runs.csv"));
+  folder_.write("sizes.yaml",
+                "workflow: field.yaml\nrepeats: 1\naxes: {runtime.scheduler: [prio, dmda], "
+                "image.size: [128, 1024]}\n");
+  const auto calibrated = run("experiment sizes.yaml -o calibrated", empty);
+  EXPECT_EQ(calibrated.code, 0) << calibrated.text;
+  EXPECT_TRUE(std::filesystem::exists(folder_ / "calibrated/runs/calibration-3-run/metrics.json"));
+  EXPECT_THAT(expect_ok("report calibrated"), HasSubstr("dmda"));
+  expect_ok("report calibrated --html page.html");
+  EXPECT_GT(std::filesystem::file_size(folder_ / "page.html"), 100000u) << "with D3";
+  EXPECT_EQ(nlohmann::json::parse(expect_ok("report calibrated --json"))["points"].size(), 4u);
+}
+
 TEST_F(Explained, Experiments) {
   folder_.write("field.yaml",
                 "inputs: s.ms\nimage: {size: 128, cell: 10asec}\nclean: {iterations: 50}\noutput: field\n");

@@ -46,11 +46,35 @@ std::string scalar(const Node& node, const std::string& key) {
   return node.text;
 }
 
+constexpr const char* kTogether = " & ";
+
+std::vector<std::string> parts(const std::string& text) {
+  std::vector<std::string> list;
+  size_t begin = 0;
+  for (size_t end = 0; (end = text.find(kTogether, begin)) != std::string::npos; begin = end + 3)
+    list.push_back(text.substr(begin, end - begin));
+  list.push_back(text.substr(begin));
+  return list;
+}
+
+std::string one_value(const Node& node) { return node.is_scalar() ? node.text : graphs::flow_text(node); }
+
 std::vector<std::string> scalars(const Node& node, const std::string& key) {
   std::vector<std::string> list;
   if (!node.is_list() || node.items.empty())
     fail(node.place, fmt::format("{} must be a list of values", key));
-  for (const auto& item : node.items) list.push_back(item.is_scalar() ? item.text : graphs::flow_text(item));
+  const size_t together = parts(key).size();
+  for (const auto& item : node.items) {
+    if (together > 1) {
+      if (!item.is_list() || item.items.size() != together)
+        fail(item.place, fmt::format("{}: each value must be a list of {}: [a, b]", key, together));
+      std::string all;
+      for (const auto& one : item.items) all += (all.empty() ? "" : kTogether) + one_value(one);
+      list.push_back(all);
+    } else {
+      list.push_back(one_value(item));
+    }
+  }
   return list;
 }
 
@@ -70,7 +94,7 @@ traces::Constraint constraint(const std::string& metric, const Node& node) {
 }
 
 /// Where the products of this document go: the setting that says so.
-std::string prefix_setting(const Node& document, const std::string& prefix) {
+std::string prefix_setting(const Node& document, const std::string& prefix, bool forecast) {
   if (graphs::is_short_form(document)) {
     const auto* output = document.find("output");
     return (output != nullptr && output->value.is_map() ? "output.prefix=" : "output=") + prefix;
@@ -79,7 +103,8 @@ std::string prefix_setting(const Node& document, const std::string& prefix) {
   for (const auto& stage : document.find("stages")->value.items) {
     const auto *kind = stage.find("stage"), *name = stage.find("id");
     if (kind == nullptr || name == nullptr) continue;
-    if (kind->value.text == "simulate" || kind->value.text == "predict" || kind->value.text == "calibrate")
+    if ((kind->value.text == "simulate" && !forecast) || kind->value.text == "predict" ||
+        kind->value.text == "calibrate")
       fail(stage.place, "an experiment repeats an image; make its MeasurementSets beforehand");
     if (kind->value.text != "write") continue;
     if (!id.empty()) fail(stage.place, "an experiment makes one image; this workflow writes several");
@@ -92,8 +117,11 @@ Node with_settings(const ExperimentSpec& spec, const std::vector<std::string>& p
                    const std::string& prefix) {
   Node document = spec.workflow;
   for (size_t a = 0; a < spec.axes.size(); ++a)
-    if (spec.axes[a] != "machine") graphs::apply_setting(document, spec.axes[a] + "=" + point[a]);
-  graphs::apply_setting(document, prefix_setting(document, prefix));
+    if (spec.axes[a] != "machine") {
+      const auto names = parts(spec.axes[a]), values = parts(point[a]);
+      for (size_t k = 0; k < names.size(); ++k) graphs::apply_setting(document, names[k] + "=" + values[k]);
+    }
+  graphs::apply_setting(document, prefix_setting(document, prefix, spec.forecast));
   return document;
 }
 
@@ -255,8 +283,20 @@ void calibrate_policies(const ExperimentSpec& spec, const fs::path& runs) {
   }
 }
 
+/// The settings of a point that planning looks at, besides cores and memory.
+std::vector<std::string> planned_settings(const ExperimentSpec& spec, const std::vector<std::string>& point) {
+  std::vector<std::string> settings;
+  for (size_t a = 0; a < spec.axes.size(); ++a)
+    if (spec.axes[a] != "machine" && spec.axes[a] != "runtime.scheduler" && spec.axes[a] != "runtime.gpus" &&
+        spec.axes[a] != "runtime.io_workers")
+      settings.push_back(point[a]);
+  return settings;
+}
+
 traces::ExperimentRun forecast_one(const ExperimentSpec& spec, const std::vector<std::string>& point,
-                                   size_t number, const traces::StoredRun* recorded) {
+                                   size_t number, const traces::StoredRun* recorded,
+                                   graphs::GraphCache& cache) {
+  cache.settings = graphs::join(planned_settings(spec, point));
   traces::ExperimentRun run{number, 0, "ok", "", {}};
   std::string machine = "this";
   for (size_t a = 0; a < spec.axes.size(); ++a)
@@ -265,7 +305,8 @@ traces::ExperimentRun forecast_one(const ExperimentSpec& spec, const std::vector
     const auto workflow = graphs::build(with_settings(spec, point, "forecast"), spec.workflow_name);
     for (const auto& job : graphs::lower(workflow, "experiment"))
       if (const auto* imaging = std::get_if<ImagingJob>(&job))
-        run.metrics = graphs::forecast_imaging(*imaging, traces::load_machine(machine), recorded).metrics;
+        run.metrics =
+            graphs::forecast_imaging(*imaging, traces::load_machine(machine), recorded, &cache).metrics;
     if (run.metrics.is_null()) run.status = "this workflow makes no image";
   } catch (const UserError& error) {
     run.status = error.what();
@@ -298,6 +339,7 @@ ExperimentSpec read_experiment(const std::string& path) {
   const std::vector<std::string> known{"workflow",    "mode",      "axes",        "repeats",
                                        "seed",        "pareto",    "constraints", "recorded",
                                        "keep_images", "calibrate", "reference"};
+  std::vector<std::pair<std::string, graphs::Place>> per;
   for (const auto& entry : document.entries) {
     const auto& [key, place, value] = entry;
     if (key == "workflow") {
@@ -332,6 +374,8 @@ ExperimentSpec read_experiment(const std::string& path) {
         const bool maximise = name.starts_with("-");
         spec.pareto.push_back({maximise ? name.substr(1) : name, maximise});
       }
+    } else if (key == "per") {
+      for (const auto& name : scalars(value, key)) per.push_back({name, value.place});
     } else if (key == "constraints") {
       if (!value.is_map()) fail(value.place, "constraints must be a map: peak_memory_bytes: ..2e9");
       for (const auto& one : value.entries) spec.constraints.push_back(constraint(one.key, one.value));
@@ -346,6 +390,11 @@ ExperimentSpec read_experiment(const std::string& path) {
     } else {
       fail(place, fmt::format("unknown key '{}'{}", key, graphs::did_you_mean(key, known)));
     }
+  }
+  for (const auto& [name, place] : per) {
+    const auto axis = std::find(spec.axes.begin(), spec.axes.end(), name);
+    if (axis == spec.axes.end()) fail(place, fmt::format("per: '{}' is not one of the axes", name));
+    spec.per.push_back(static_cast<size_t>(axis - spec.axes.begin()));
   }
   if (spec.workflow_name.empty()) fail(document.place, "an experiment needs 'workflow': the file to vary");
   if (spec.axes.empty()) fail(document.place, "an experiment needs 'axes': settings and their values");
@@ -372,10 +421,17 @@ std::string run_experiment(const ExperimentSpec& spec, const std::string& folder
   std::vector<std::pair<size_t, int>> order;
   for (size_t p = 0; p < points.size(); ++p)
     for (int r = 0; r < (spec.forecast ? 1 : spec.repeats); ++r) order.emplace_back(p, r);
-  std::mt19937_64 random(spec.seed);
-  for (size_t i = order.size(); i > 1; --i) std::swap(order[i - 1], order[random() % i]);
+  if (spec.forecast) {
+    // Points that plan alike follow each other: planned once.
+    std::stable_sort(order.begin(), order.end(), [&](const auto& a, const auto& b) {
+      return planned_settings(spec, points[a.first]) < planned_settings(spec, points[b.first]);
+    });
+  } else {
+    std::mt19937_64 random(spec.seed);
+    for (size_t i = order.size(); i > 1; --i) std::swap(order[i - 1], order[random() % i]);
+  }
 
-  traces::ExperimentTable table(spec.axes, points);
+  traces::ExperimentTable table(spec.axes, points, spec.per);
   std::unique_ptr<traces::StoredRun> recorded;
   if (!spec.recorded.empty()) recorded = std::make_unique<traces::StoredRun>(spec.recorded);
   if (!spec.forecast) {
@@ -384,9 +440,10 @@ std::string run_experiment(const ExperimentSpec& spec, const std::string& folder
     run_one(spec, points.front(), 0, 0, (runs / "warm-up").string());
     calibrate_policies(spec, runs);
   }
+  graphs::GraphCache cache;
   for (size_t i = 0; i < order.size(); ++i) {
     const auto [p, r] = order[i];
-    auto run = spec.forecast ? forecast_one(spec, points[p], p, recorded.get())
+    auto run = spec.forecast ? forecast_one(spec, points[p], p, recorded.get(), cache)
                              : run_one(spec, points[p], p, r, (runs / fmt::format("{}-{}", p, r)).string());
     spdlog::info("{} of {}: {}: {}", i + 1, order.size(), graphs::join(points[p]),
                  run.status == "ok" ? fmt::format("{:.3f} s", traces::metric_value(run.metrics, "time_s"))

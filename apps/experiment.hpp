@@ -15,7 +15,8 @@ struct ExperimentSpec {
   graphs::Node workflow;  ///< the base document
   std::string workflow_name;
   bool forecast = false;
-  std::vector<std::string> axes;  ///< "runtime.scheduler", as in --set; "machine" for forecasts
+  /// "runtime.scheduler", as in --set; "image.size & image.cell": several settings that go together; "machine" for forecasts.
+  std::vector<std::string> axes;
   std::vector<std::vector<std::string>> values;  ///< [axis][value]
   int repeats = 3;
   uint64_t seed = 1;  ///< of the order of runs
@@ -25,7 +26,8 @@ struct ExperimentSpec {
   std::string recorded;   ///< a run that forecasts rest on; empty: the machine's records
   std::vector<traces::Constraint> constraints;
   std::vector<traces::Objective> pareto;
-  std::string text;  ///< the file
+  std::vector<size_t> per;  ///< axes that say what is computed: points of other values there are not compared
+  std::string text;         ///< the file
 
   /// All combinations, [point][axis]; the last axis varies fastest.
   std::vector<std::vector<std::string>> points() const;

@@ -286,6 +286,12 @@ std::vector<Job> lower(const Workflow& workflow, const std::string& command_line
       }
     }
   }
+  std::vector<std::shared_ptr<const SimulateJob>> made_by;
+  for (const Job& job : jobs)
+    if (const auto* simulate = std::get_if<SimulateJob>(&job))
+      made_by.push_back(std::make_shared<const SimulateJob>(*simulate));
+  for (Job& job : jobs)
+    if (auto* imaging = std::get_if<ImagingJob>(&job)) imaging->made_by = made_by;
   const RuntimeOptions runtime = runtime_options(workflow);
   const std::string text = to_yaml(workflow, true);
   for (Job& job : jobs) {

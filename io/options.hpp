@@ -4,6 +4,7 @@
 /// What a user may ask for, as plain typed values: filled from the workflow or the command line, consumed by the graph builders.
 /// Units are in the names; defaults are the safe ones of the manual.
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -79,10 +80,15 @@ struct RuntimeOptions {
   bool strict = true;
 };
 
+struct SimulateJob;
+
 /// One imaging job: MeasurementSets in, images out.
 struct ImagingJob {
   std::string name;
   std::vector<std::string> ms;
+  /// Stages of the same workflow that make some of `ms`: a forecast plans with what they declare where a set is not there yet.
+  std::vector<std::shared_ptr<const SimulateJob>> made_by;
+  bool plan_as_declared = false;  ///< even where such a set is there: forecasts
   Selection selection;
   ImageOptions image;
   DeconvolveOptions deconvolve;

@@ -18,6 +18,7 @@
 #include <unordered_map>
 
 #include "io/error.hpp"
+#include "runtime/io_trace.hpp"
 #include "runtime/machine.hpp"
 #include "runtime/memory.hpp"
 #include "runtime/nvtx.hpp"
@@ -108,6 +109,7 @@ void run_body(void* descriptors[], void* argument) noexcept {
 #endif
     [[maybe_unused]] const cuda::NvtxRange range(instance.codelet->name, instance.codelet->colour);
     const BodyContext context(instance.arguments.get(), buffers, device, stream);
+    const IoTask io_task(instance.id);
     if constexpr (device == Device::cpu)
       for (const Memory* memory : instance.fresh) memory->populate();
     try {

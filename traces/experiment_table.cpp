@@ -74,8 +74,9 @@ std::vector<size_t> pareto_front(const std::vector<std::vector<double>>& points,
   return front;
 }
 
-ExperimentTable::ExperimentTable(std::vector<std::string> axes, std::vector<std::vector<std::string>> points)
-    : axes_(std::move(axes)), points_(std::move(points)) {}
+ExperimentTable::ExperimentTable(std::vector<std::string> axes, std::vector<std::vector<std::string>> points,
+                                 std::vector<size_t> per)
+    : axes_(std::move(axes)), points_(std::move(points)), per_(std::move(per)) {}
 
 void ExperimentTable::add(ExperimentRun run) { runs_.push_back(std::move(run)); }
 
@@ -148,14 +149,22 @@ std::vector<ExperimentTable::Summary> ExperimentTable::summaries(const std::vect
     }
     summary.holds = summary.holds && !good.empty();
   }
-  std::vector<std::vector<double>> values;
-  for (const auto& summary : result) {
-    values.emplace_back();
-    for (const auto& one : front)
-      values.back().push_back(summary.holds ? summary.median.at(one.metric) : std::nan(""));
+  if (front.empty()) return result;
+  std::map<std::vector<std::string>, std::vector<size_t>> groups;
+  for (size_t p = 0; p < points_.size(); ++p) {
+    std::vector<std::string> problem;
+    for (const size_t axis : per_) problem.push_back(points_[p][axis]);
+    groups[problem].push_back(p);
   }
-  if (!front.empty())
-    for (const size_t p : pareto_front(values, front)) result[p].on_front = true;
+  for (const auto& [unused, members] : groups) {
+    std::vector<std::vector<double>> values;
+    for (const size_t p : members) {
+      values.emplace_back();
+      for (const auto& one : front)
+        values.back().push_back(result[p].holds ? result[p].median.at(one.metric) : std::nan(""));
+    }
+    for (const size_t i : pareto_front(values, front)) result[members[i]].on_front = true;
+  }
   return result;
 }
 

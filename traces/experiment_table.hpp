@@ -38,7 +38,9 @@ struct ExperimentRun {
 class ExperimentTable {
  public:
   /// @param points [point][axis], values as text
-  ExperimentTable(std::vector<std::string> axes, std::vector<std::vector<std::string>> points);
+  /// @param per axes (by index) that say what is computed: each combination of their values has a front of its own
+  ExperimentTable(std::vector<std::string> axes, std::vector<std::vector<std::string>> points,
+                  std::vector<size_t> per = {});
 
   void add(ExperimentRun run);
 
@@ -69,6 +71,7 @@ class ExperimentTable {
 
   std::vector<std::string> axes_;
   std::vector<std::vector<std::string>> points_;
+  std::vector<size_t> per_;
   std::vector<ExperimentRun> runs_;
 };
 

@@ -151,9 +151,36 @@ int recorded_cycles(const traces::StoredRun& run) {
 
 }  // namespace
 
-Forecast forecast_imaging(ImagingJob job, const traces::MachineDescription& machine,
-                          const traces::StoredRun* recorded) {
+struct GraphCache::Graph {
+  ImagingPlan plan;
+  Recorder recorder;
+  double planned_s = 0;
+};
+
+namespace {
+
+std::shared_ptr<const GraphCache::Graph> planned_graph(const ImagingJob& job, int cycles, GraphCache* cache) {
+  const std::string key =
+      fmt::format("{} {} cores {} bytes {} cycles", cache != nullptr ? cache->settings : "", job.runtime.cpus,
+                  job.runtime.memory_bytes, cycles);
+  if (cache != nullptr && cache->graph && cache->key == key) return cache->graph;
+  if (cache != nullptr) cache->graph.reset();
   const auto begin = std::chrono::steady_clock::now();
+  auto graph = std::make_shared<GraphCache::Graph>();
+  graph->plan = plan_imaging_job(job);
+  graph->planned_s = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+  record_graph(graph->plan, graph->recorder, cycles);
+  if (cache != nullptr) {
+    cache->key = key;
+    cache->graph = graph;
+  }
+  return graph;
+}
+
+}  // namespace
+
+Forecast forecast_imaging(ImagingJob job, const traces::MachineDescription& machine,
+                          const traces::StoredRun* recorded, GraphCache* cache) {
   auto& options = job.runtime;
   const bool here = machine.name == "this";
   traces::SimulatedMachine simulated;
@@ -172,11 +199,11 @@ Forecast forecast_imaging(ImagingJob job, const traces::MachineDescription& mach
   simulated.read_bytes_s = machine.read_bytes_s;
   simulated.write_bytes_s = machine.write_bytes_s;
 
-  const auto plan = plan_imaging_job(job);
-  const double planned_s = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+  job.plan_as_declared = true;
   const int cycles = recorded != nullptr ? recorded_cycles(*recorded) : kTypicalCycles;
-  Recorder recorder;
-  record_graph(plan, recorder, cycles);
+  const auto graph = planned_graph(job, cycles, cache);
+  const auto& plan = graph->plan;
+  const auto& recorder = graph->recorder;
   TaskCosts costs(machine, recorded);
   if (costs.overhead_s() >= 0) simulated.overhead_s = costs.overhead_s();
 
@@ -212,7 +239,7 @@ Forecast forecast_imaging(ImagingJob job, const traces::MachineDescription& mach
     figures.phases.emplace_back(name, seconds);
     figures.time_s += seconds;
   };
-  phase("planning", planned_s);
+  phase("planning", graph->planned_s);
   phase("start", kStartSeconds);
   figures.phases.emplace_back("graph", graph_s);
   figures.time_s += graph_s;

@@ -254,10 +254,9 @@ void run_imaging(const ImagingJob& job, const GainsOfSets& gains) {
   const auto lines = closing_lines(plan, graph, runtime, *products, metrics);
   log.info(lines);
   directory.write_text("log.txt", log.text());
-  directory.write_text("timeline.json", traces::perfetto_json(timeline));
   directory.write_environment(
       {{"fringeflow", FRINGEFLOW_VERSION}, {"git", FRINGEFLOW_GIT}, {"starpu", info.starpu_version}});
-  directory.write_json("metrics.json", metrics);
+  graphs::write_traces(directory, record, timeline, metrics);
   runtime.learn();
 }
 

@@ -73,6 +73,16 @@ TEST_F(Table, Text) {
   EXPECT_THAT(text, ContainsRegex("peager +512 +refused: no, really"));
 }
 
+TEST(Front, PerProblem) {
+  ExperimentTable table({"size", "scheduler"}, {{"1", "a"}, {"1", "b"}, {"2", "a"}, {"2", "b"}}, {0});
+  const double seconds[] = {1, 2, 10, 20};
+  for (size_t p = 0; p < 4; ++p) table.add({p, 0, "ok", "", metrics(seconds[p], seconds[p])});
+  const auto json = table.json({}, kTimeAndEnergy);
+  EXPECT_EQ(json["points"][0]["front"], true);
+  EXPECT_EQ(json["points"][1]["front"], false);
+  EXPECT_EQ(json["points"][2]["front"], true) << "slower than the small problem, and not compared with it";
+}
+
 TEST_F(Table, Json) {
   const auto json = table_.json({{"time_s", 0, 4}}, kTimeAndEnergy);
   EXPECT_EQ(json["points"].size(), 4u);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // What the program says of its own runs: metrics that add up, reports, comparisons, forecasts, experiments.
+#include "runtime/io_trace.hpp"
 #include "tests/workflows/program.hpp"
 
 namespace fringeflow {
@@ -55,6 +56,90 @@ TEST_F(Explained, MetricsAddUp) {
     EXPECT_GT(one["carbon_g"].get<double>(), 0) << site;
     EXPECT_GT(one["cost_per_job_usd"].get<double>(), 0) << site;
   }
+}
+
+/// What must hold of any run's metrics.
+void expect_identities(const nlohmann::json& m, const std::string& what) {
+  SCOPED_TRACE(what);
+  const double makespan = m["makespan_s"];
+  EXPECT_GT(makespan, 0);
+  EXPECT_LE(m["critical_path_s"].get<double>(), makespan * (1 + 1e-9));
+  EXPECT_LE(m["area_bound_s"].get<double>(), makespan * (1 + 1e-9));
+  double workers = 0;
+  for (const auto& worker : m["workers"])
+    for (const char* key : {"busy_s", "fetching_s", "overhead_s", "idle_s"})
+      workers += worker[key].get<double>();
+  EXPECT_NEAR(workers / (makespan * static_cast<double>(m["workers"].size())), 1, 0.01);
+  if (!runtime::io_trace_available()) return;
+  const auto& io = m["io"];
+  EXPECT_GT(io["reads"]["calls"].get<int64_t>() + io["writes"]["calls"].get<int64_t>(), 0);
+  if (!io.contains("gap")) {
+    EXPECT_NEAR(io["counted_read_share"].get<double>(), 1, 0.02);
+  }
+  EXPECT_NEAR(io["counted_written_share"].get<double>(), 1, 0.02) << "nothing else writes";
+  int64_t sizes = 0;
+  for (const auto& [bin, count] : io["reads"]["sizes"].items()) sizes += count.get<int64_t>();
+  EXPECT_EQ(sizes, io["reads"]["calls"]);
+}
+
+TEST_F(Explained, EveryStageLeavesARun) {
+  expect_ok(image_ + "-o b");
+  expect_ok("predict s.ms --model s.csv --column MODEL_DATA");
+  expect_ok("calibrate s.ms --model s.csv --interval 1h -o gains.h5");
+  for (const std::string run : {"s", "b", "s-predict", "gains"}) {
+    const auto m = metrics(run);
+    expect_identities(m, run);
+    EXPECT_NEAR(m["throughput_vis_s"].get<double>() * m["time_s"].get<double>(), 276 * 60 * 8, 1) << run;
+    EXPECT_THAT(expect_ok("report " + run + "-run"), HasSubstr("makespan"));
+    expect_ok("report " + run + "-run --html page.html --export exports");
+    const auto events = std::filesystem::exists(folder_ / (run + "-run/io.pfw"));
+    EXPECT_EQ(events, runtime::io_trace_available()) << run;
+  }
+  const auto simulated = metrics("s");
+  EXPECT_TRUE(simulated["codelets"].contains("simulate"));
+  if (runtime::io_trace_available()) {
+    EXPECT_GT(simulated["io"]["by_codelet"]["write_rows"]["writes"]["bytes"].get<int64_t>(),
+              276 * 60 * 8 * 2 * 8)
+        << "the visibilities, by the tasks that write them";
+    EXPECT_GE(metrics("b")["io"]["by_codelet"]["read"]["reads"]["bytes"].get<int64_t>(),
+              276 * 60 * 8 * 2 * 8);
+  }
+  // Records of stages other than imaging count too.
+  EXPECT_THAT(expect_ok("models calibrate s-run gains-run"), ContainsRegex("simulate_v[0-9]+_cpu"));
+}
+
+TEST_F(Explained, ForecastsOfSetsThatAreNotThereYet) {
+  const std::string data = FRINGEFLOW_SOURCE_DIR "/apps/workflows/data/demo";
+  folder_.write("ahead.yaml", fmt::format(R"(version: 1
+stages:
+  - {{id: obs, stage: simulate, layout: {0}.layout.txt, position: {0}.position.txt, sources: s.csv, centre: "60deg,-45deg",
+     start: 2025-06-01T07:56:00, times: 60, interval: 4min, channels: 8, frequency: 1.3GHz, channel_width: 4MHz, output: later.ms}}
+  - {{id: vis, stage: read, in: {{ms: obs}}}}
+  - {{id: dirty, stage: image, in: {{vis: vis}}, size: 256, cell: 5asec}}
+  - {{id: out, stage: write, in: {{image: dirty}}, prefix: later}}
+)",
+                                          data));
+  const auto said = expect_ok("forecast ahead.yaml --json");
+  EXPECT_THAT(said, HasSubstr("only the imaging part of this workflow is looked at"));
+  const auto ahead = nlohmann::json::parse(said.substr(said.find('{')));
+  // The same set, there: the same graph but for where its tiles end.
+  const auto there = nlohmann::json::parse(expect_ok("forecast s.ms --size 256 --cell 5asec -o x --json"));
+  EXPECT_EQ(ahead["visibilities"], there["visibilities"]);
+  EXPECT_EQ(ahead["tasks"], there["tasks"]);
+  EXPECT_EQ(ahead["peak_memory_bytes"], there["peak_memory_bytes"]);
+  EXPECT_FALSE(std::filesystem::exists(folder_ / "later.ms"));
+  folder_.write(
+      "sweep.yaml",
+      "workflow: ahead.yaml\nmode: forecast\naxes:\n  dirty.size & dirty.cell: [[256, 5asec], [128, "
+      "10asec]]\n  obs.times: [20, 60]\n  runtime.scheduler: [prio, lws]\nper: [obs.times]\n"
+      "pareto: [time_s, energy_j]\n");
+  const auto text = expect_ok("experiment sweep.yaml -o sweep");
+  EXPECT_THAT(text, ContainsRegex("128 & 10asec +20 +prio +[0-9.]+"));
+  folder_.write("bad.yaml", "workflow: ahead.yaml\nmode: forecast\naxes: {dirty.size & dirty.cell: [256]}\n");
+  EXPECT_THAT(run("experiment bad.yaml -o bad").text, HasSubstr("must be a list of 2"));
+  folder_.write("bad.yaml",
+                "workflow: ahead.yaml\nmode: forecast\naxes: {dirty.size: [256]}\nper: [obs.times]\n");
+  EXPECT_THAT(run("experiment bad.yaml -o bad").text, HasSubstr("'obs.times' is not one of the axes"));
 }
 
 TEST_F(Explained, ReportsAndComparisons) {

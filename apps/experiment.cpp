@@ -305,8 +305,9 @@ traces::ExperimentRun forecast_one(const ExperimentSpec& spec, const std::vector
     const auto workflow = graphs::build(with_settings(spec, point, "forecast"), spec.workflow_name);
     for (const auto& job : graphs::lower(workflow, "experiment"))
       if (const auto* imaging = std::get_if<ImagingJob>(&job))
-        run.metrics =
-            graphs::forecast_imaging(*imaging, traces::load_machine(machine), recorded, &cache).metrics;
+        run.metrics = graphs::forecast_imaging(*imaging, traces::load_machine(machine), recorded, &cache,
+                                               spec.simgrid ? graphs::Engine::simgrid : graphs::Engine::own)
+                          .metrics;
     if (run.metrics.is_null()) run.status = "this workflow makes no image";
   } catch (const UserError& error) {
     run.status = error.what();
@@ -338,7 +339,8 @@ ExperimentSpec read_experiment(const std::string& path) {
   spec.text = io::read_file(path);
   const std::vector<std::string> known{"workflow",    "mode",      "axes",        "repeats",
                                        "seed",        "pareto",    "constraints", "recorded",
-                                       "keep_images", "calibrate", "reference"};
+                                       "keep_images", "calibrate", "reference",   "per",
+                                       "engine"};
   std::vector<std::pair<std::string, graphs::Place>> per;
   for (const auto& entry : document.entries) {
     const auto& [key, place, value] = entry;
@@ -352,6 +354,11 @@ ExperimentSpec read_experiment(const std::string& path) {
       if (mode != "run" && mode != "forecast")
         fail(value.place, "mode is run or forecast, not '" + mode + "'");
       spec.forecast = mode == "forecast";
+    } else if (key == "engine") {
+      const std::string engine = scalar(value, key);
+      if (engine != "own" && engine != "simgrid")
+        fail(value.place, "engine is own or simgrid, not '" + engine + "'");
+      spec.simgrid = engine == "simgrid";
     } else if (key == "axes") {
       if (!value.is_map() || value.entries.empty())
         fail(value.place, "axes must be a map: runtime.scheduler: [prio, lws]");

@@ -19,7 +19,8 @@ struct ExperimentSpec {
   std::vector<std::string> axes;
   std::vector<std::vector<std::string>> values;  ///< [axis][value]
   int repeats = 3;
-  uint64_t seed = 1;  ///< of the order of runs
+  uint64_t seed = 1;     ///< of the order of runs
+  bool simgrid = false;  ///< engine: simgrid
   bool keep_images = false;
   bool calibrate = true;  ///< a run apart for each setting that a policy that predicts times is tried on
   std::string reference;  ///< FITS image that quality is measured against; empty: none

@@ -37,6 +37,8 @@ RuntimeOptions runtime_options(const Workflow& workflow) {
   runtime.io_workers = static_cast<int>(values.integer("io_workers"));
   runtime.memory_bytes = values.integer("memory");
   runtime.strict = values.text("determinism") == "strict";
+  runtime.trace = values.text("trace") != "off";
+  runtime.fxt = values.text("trace") == "fxt";
   return runtime;
 }
 

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <filesystem>
 
 #include "fringeflow_version.hpp"
 #include "io/error.hpp"
@@ -23,12 +24,13 @@ double now_s() {
 
 }  // namespace
 
-RunRecord::RunRecord()
+RunRecord::RunRecord(bool trace)
     : begin_s_(now_s()),
       io_begin_(runtime::process_io()),
+      trace_(trace),
       probes_begin_(io::bytes_read_by_probes()),
       thread_([this] { watch(); }) {
-  runtime::start_io_trace();
+  if (trace_) runtime::start_io_trace();
 }
 
 RunRecord::~RunRecord() { end(); }
@@ -58,7 +60,7 @@ void RunRecord::end() {
   if (!thread_.joinable()) return;
   end_s_ = seconds();
   energy_ = meter_.read();
-  io_trace_ = runtime::stop_io_trace();
+  if (trace_) io_trace_ = runtime::stop_io_trace();
   io_ = runtime::process_io();
   {
     const std::lock_guard lock(mutex_);
@@ -89,7 +91,8 @@ nlohmann::json RunRecord::metrics(const runtime::Runtime& runtime, const runtime
                 {"write_calls", io_.write_calls - io_begin_.write_calls},
                 {"disk_read_bytes", io_.read_disk - io_begin_.read_disk},
                 {"disk_written_bytes", io_.written_disk - io_begin_.written_disk}};
-  if (runtime::io_trace_available()) {
+  if (!trace_) json["trace"] = "off";
+  if (trace_ && runtime::io_trace_available()) {
     runtime::ProcessIo process;
     process.read_chars = io_.read_chars - io_begin_.read_chars;
     process.written_chars = io_.written_chars - io_begin_.written_chars;
@@ -152,8 +155,12 @@ nlohmann::json run_metrics(const RunFigures& figures, const runtime::Timeline& t
 
 void write_traces(const io::RunDirectory& directory, const RunRecord& record,
                   const runtime::Timeline& timeline, const nlohmann::json& metrics) {
-  directory.write_text("timeline.json", traces::perfetto_json(timeline));
-  if (runtime::io_trace_available())
+  // What an earlier run left there is not this run's.
+  std::error_code ignored;
+  for (const char* name : {"timeline.json", "io.pfw"}) std::filesystem::remove(directory.file(name), ignored);
+  if (metrics.value("trace", "on") != "off")
+    directory.write_text("timeline.json", traces::perfetto_json(timeline));
+  if (metrics["io"].contains("reads"))
     directory.write_text("io.pfw", traces::dftracer_events(record.io_trace(), timeline));
   directory.write_json("metrics.json", metrics);
 }
@@ -174,6 +181,11 @@ void leave_run(const std::string& prefix, const std::string& workflow_text, RunR
   } catch (const RunError& error) {
     spdlog::warn("no record of this run is kept: {}", error.what());
   }
+}
+
+RuntimeOptions with_fxt_folder(RuntimeOptions options, const std::string& prefix) {
+  options.fxt_folder = prefix + "-run";
+  return options;
 }
 
 std::string run_prefix(std::string product) {

@@ -34,7 +34,8 @@ nlohmann::json run_metrics(const RunFigures& figures, const runtime::Timeline& t
 class RunRecord {
  public:
   /// The job begins: clock, counters and a thread that looks at memory ten times a second.
-  RunRecord();
+  /// @param trace false: reads and writes are not kept
+  explicit RunRecord(bool trace = true);
   ~RunRecord();
   RunRecord(const RunRecord&) = delete;
   RunRecord& operator=(const RunRecord&) = delete;
@@ -62,6 +63,7 @@ class RunRecord {
   traces::EnergyMeter meter_;
   std::optional<traces::Energy> energy_;
   runtime::ProcessIo io_begin_, io_;
+  bool trace_ = true;
   int64_t probes_begin_ = 0;
   runtime::IoTrace io_trace_;
   std::vector<std::pair<std::string, double>> phases_;
@@ -80,6 +82,9 @@ void write_traces(const io::RunDirectory& directory, const RunRecord& record,
 /// written, that is a warning. @param more added to the metrics
 void leave_run(const std::string& prefix, const std::string& workflow_text, RunRecord& record,
                const runtime::Runtime& runtime, int64_t visibilities, const nlohmann::json& more = {});
+
+/// The options, with StarPU's own trace going to PREFIX-run/ where one is asked for.
+RuntimeOptions with_fxt_folder(RuntimeOptions options, const std::string& prefix);
 
 /// "sim.ms" or "gains.h5" without its extension: where the run directory of a job goes that makes it.
 std::string run_prefix(std::string product);

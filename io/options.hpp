@@ -78,6 +78,9 @@ struct RuntimeOptions {
   int cpus = -1, gpus = -1, io_workers = -1;
   int64_t memory_bytes = 0;
   bool strict = true;
+  bool trace = true;       ///< record every task, reads and writes
+  bool fxt = false;        ///< StarPU's own trace (FxT) as well
+  std::string fxt_folder;  ///< where it goes: the run directory
 };
 
 struct SimulateJob;

@@ -482,7 +482,7 @@ void report_antennas(const io::GainTable& table) {
 io::GainTable Calibration::run(graphs::RunRecord* record) {
   const auto start = std::chrono::steady_clock::now();
   if (record != nullptr) record->phase("planning");
-  runtime::Runtime runtime(job_.runtime);
+  runtime::Runtime runtime(graphs::with_fxt_folder(job_.runtime, graphs::run_prefix(job_.output)));
   if (record != nullptr) record->phase("start");
   create(runtime);
   io::GainTable table;
@@ -536,7 +536,7 @@ int64_t reference_antenna(const io::MeasurementSetInfo& info, const std::string&
 }
 
 void run_calibrate(const CalibrateJob& job) {
-  graphs::RunRecord record;
+  graphs::RunRecord record(job.runtime.trace);
   Calibration(job, {}).run(&record);
 }
 

@@ -15,6 +15,7 @@
 #include "graphs/run_record.hpp"
 #include "io/error.hpp"
 #include "runtime/cost_model.hpp"
+#include "traces/simgrid.hpp"
 #include "traces/simulator.hpp"
 
 namespace fringeflow::graphs {
@@ -180,7 +181,7 @@ std::shared_ptr<const GraphCache::Graph> planned_graph(const ImagingJob& job, in
 }  // namespace
 
 Forecast forecast_imaging(ImagingJob job, const traces::MachineDescription& machine,
-                          const traces::StoredRun* recorded, GraphCache* cache) {
+                          const traces::StoredRun* recorded, GraphCache* cache, Engine engine) {
   auto& options = job.runtime;
   const bool here = machine.name == "this";
   traces::SimulatedMachine simulated;
@@ -211,8 +212,9 @@ Forecast forecast_imaging(ImagingJob job, const traces::MachineDescription& mach
     return costs.seconds(task, device);
   };
   Forecast forecast;
+  const auto simulate = engine == Engine::simgrid ? traces::simulate_with_simgrid : traces::simulate;
   forecast.timeline =
-      traces::simulate(recorder.tasks(), recorder.dependencies(), recorder.data(), simulated, seconds_of);
+      simulate(recorder.tasks(), recorder.dependencies(), recorder.data(), simulated, seconds_of);
 
   // What the simulation cannot see (uneven tasks, others on the cores) shows when the recorded run itself is simulated.
   double unseen = 1;
@@ -224,8 +226,7 @@ Forecast forecast_imaging(ImagingJob job, const traces::MachineDescription& mach
     same.cpus = then.value("cpus", same.cpus);
     same.io_workers = then.value("io_workers", same.io_workers);
     const double replayed =
-        traces::simulate(recorder.tasks(), recorder.dependencies(), recorder.data(), same, seconds_of)
-            .makespan_s;
+        simulate(recorder.tasks(), recorder.dependencies(), recorder.data(), same, seconds_of).makespan_s;
     if (replayed > 0)
       unseen = std::clamp(then.value("makespan_s", replayed) * costs.slowdown() / replayed, 0.8, 1.25);
   }
@@ -256,9 +257,11 @@ Forecast forecast_imaging(ImagingJob job, const traces::MachineDescription& mach
   metrics["peak_memory_bytes"] = plan.memory.total();
   metrics["major_cycles"] = plan.cleans() ? cycles : 0;
   metrics["forecast"] = {
-      {"method", "Fringeflow's own discrete-event simulation of the job's task graph"},
+      {"method", engine == Engine::simgrid
+                     ? "StarPU in its SimGrid mode, on the job's task graph"
+                     : "Fringeflow's own discrete-event simulation of the job's task graph"},
       {"machine", machine.name},
-      {"policy", traces::simulated_policy(simulated.scheduler)},
+      {"policy", engine == Engine::simgrid ? "StarPU's own" : traces::simulated_policy(simulated.scheduler)},
       {"recorded_run", recorded != nullptr ? nlohmann::json(recorded->path()) : nullptr},
       {"slowdown_since_run", costs.slowdown()},
       {"unseen_by_simulation", unseen},

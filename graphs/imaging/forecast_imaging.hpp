@@ -27,12 +27,16 @@ struct GraphCache {
   std::shared_ptr<const Graph> graph;
 };
 
+/// own: traces/simulator.hpp; simgrid: traces/simgrid.hpp
+enum class Engine { own, simgrid };
+
 /// The job's own task graph, planned for the machine's cores and memory, in simulated time.
 /// @param recorded a run of this workflow, or null: it tells the number of major cycles, which the data decide, and how long its
 ///                 tasks took. Otherwise records of this machine count, and declared rates where there are none.
 /// Sets that earlier stages of the workflow are to make need not be there.
 Forecast forecast_imaging(ImagingJob job, const traces::MachineDescription& machine,
-                          const traces::StoredRun* recorded, GraphCache* cache = nullptr);
+                          const traces::StoredRun* recorded, GraphCache* cache = nullptr,
+                          Engine engine = Engine::own);
 
 /// A table for people.
 std::string forecast_text(const nlohmann::json& metrics);

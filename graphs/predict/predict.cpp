@@ -227,7 +227,8 @@ void Prediction::run(graphs::RunRecord& record) {
                      (padded(rows * 24) + padded(samples * stokes_ * 8) + padded(correlated * 8)) +
                  samples * 64;
   check_memory(job_, chunk_bytes_, fmt::format("chunks of {} visibilities", samples));
-  runtime::Runtime runtime(job_.runtime);
+  const std::string prefix = graphs::run_prefix(job_.ms.front()) + "-predict";
+  runtime::Runtime runtime(graphs::with_fxt_folder(job_.runtime, prefix));
   record.phase("start");
   for (auto& target : targets_) target.token = runtime.create({"set", 64, 0});
   for (size_t i = 0; i < kSlots; ++i) {
@@ -247,8 +248,7 @@ void Prediction::run(graphs::RunRecord& record) {
   record.phase("graph");
   for (auto& target : targets_) target.writer->flush();
   record.phase("products");
-  graphs::leave_run(graphs::run_prefix(job_.ms.front()) + "-predict", job_.workflow_text, record, runtime,
-                    total);
+  graphs::leave_run(prefix, job_.workflow_text, record, runtime, total);
   runtime.learn();
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   for (const auto& path : job_.ms)
@@ -259,7 +259,7 @@ void Prediction::run(graphs::RunRecord& record) {
 }  // namespace
 
 void run_predict(const PredictJob& job) {
-  graphs::RunRecord record;
+  graphs::RunRecord record(job.runtime.trace);
   Prediction(job).run(record);
 }
 

@@ -234,7 +234,7 @@ void Simulation::submit_time(runtime::Runtime& runtime, int64_t time) {
 void Simulation::run(graphs::RunRecord& record) {
   record.phase("planning");
   const auto start = std::chrono::steady_clock::now();
-  runtime::Runtime runtime(job_.runtime);
+  runtime::Runtime runtime(graphs::with_fxt_folder(job_.runtime, graphs::run_prefix(job_.output)));
   record.phase("start");
   create(runtime);
   const auto slots = static_cast<int64_t>(ring_.size());
@@ -302,7 +302,7 @@ io::NewMeasurementSet graphs::describe_observation(const SimulateJob& job) {
 }
 
 void run_simulate(const SimulateJob& job) {
-  graphs::RunRecord record;
+  graphs::RunRecord record(job.runtime.trace);
   Simulation(job).run(record);
 }
 

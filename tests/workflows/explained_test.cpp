@@ -59,7 +59,7 @@ TEST_F(Explained, MetricsAddUp) {
 }
 
 /// What must hold of any run's metrics.
-void expect_identities(const nlohmann::json& m, const std::string& what) {
+void expect_identities(const nlohmann::json& m, const std::string& what, bool ran = true) {
   SCOPED_TRACE(what);
   const double makespan = m["makespan_s"];
   EXPECT_GT(makespan, 0);
@@ -70,7 +70,7 @@ void expect_identities(const nlohmann::json& m, const std::string& what) {
     for (const char* key : {"busy_s", "fetching_s", "overhead_s", "idle_s"})
       workers += worker[key].get<double>();
   EXPECT_NEAR(workers / (makespan * static_cast<double>(m["workers"].size())), 1, 0.01);
-  if (!runtime::io_trace_available()) return;
+  if (!ran || !runtime::io_trace_available()) return;
   const auto& io = m["io"];
   EXPECT_GT(io["reads"]["calls"].get<int64_t>() + io["writes"]["calls"].get<int64_t>(), 0);
   if (!io.contains("gap")) {
@@ -140,6 +140,52 @@ stages:
   folder_.write("bad.yaml",
                 "workflow: ahead.yaml\nmode: forecast\naxes: {dirty.size: [256]}\nper: [obs.times]\n");
   EXPECT_THAT(run("experiment bad.yaml -o bad").text, HasSubstr("'obs.times' is not one of the axes"));
+}
+
+TEST_F(Explained, ForecastsByStarPUItself) {
+  expect_ok(image_ + "-o a");
+  const auto answer = run("forecast a-run/workflow.yaml --engine simgrid --json --record g");
+  if (answer.code == 2) {
+    EXPECT_THAT(answer.text, HasSubstr("scripts/setup --simgrid"));
+    GTEST_SKIP() << "no StarPU with SimGrid was there to build with";
+  }
+  ASSERT_EQ(answer.code, 0) << answer.text;
+  const auto starpu = nlohmann::json::parse(answer.text);
+  const auto own = nlohmann::json::parse(expect_ok("forecast a-run/workflow.yaml --json"));
+  EXPECT_EQ(starpu["tasks"], own["tasks"]);
+  EXPECT_EQ(starpu["forecast"]["method"], "StarPU in its SimGrid mode, on the job's task graph");
+  // The same tasks of the same lengths on as many workers, by two simulators.
+  EXPECT_NEAR(starpu["compute_busy_s"].get<double>() / own["compute_busy_s"].get<double>(), 1, 0.02);
+  EXPECT_NEAR(starpu["graph_s"].get<double>() / own["graph_s"].get<double>(), 1, 0.25);
+  expect_identities(nlohmann::json::parse(expect_ok("report g-run --json")), "SimGrid", false);
+  for (const std::string scheduler : {"dmda", "lws", "modular-heft"})
+    expect_ok(
+        "forecast a-run/workflow.yaml --engine simgrid --machine node4h100 --set runtime.cpus=8 --set "
+        "runtime.scheduler=" +
+        scheduler);
+  const auto gpus = nlohmann::json::parse(expect_ok(
+      "forecast a-run/workflow.yaml --engine simgrid --machine node4h100 --set runtime.cpus=8 --json"));
+  EXPECT_EQ(gpus["gpus"], 4);
+  EXPECT_LT(gpus["data_locality"].get<double>(), 1 + 1e-9);
+  EXPECT_EQ(run("forecast a-run/workflow.yaml --engine starpu").code, 2);
+}
+
+TEST_F(Explained, TracingIsAChoice) {
+  expect_ok(image_ + "--set runtime.trace=off -o off");
+  expect_ok(image_ + "-o on");
+  expect_identical("off", "on");
+  EXPECT_THAT(run("report off").text, HasSubstr("runtime.trace was off"));
+  EXPECT_FALSE(std::filesystem::exists(folder_ / "off-run/timeline.json"));
+  const auto fxt = run(image_ + "--set runtime.trace=fxt -o fxt");
+  if (fxt.code == 2) {
+    EXPECT_THAT(fxt.text, HasSubstr("built without FxT"));
+    return;
+  }
+  ASSERT_EQ(fxt.code, 0) << fxt.text;
+  uintmax_t bytes = 0;
+  for (const auto& entry : std::filesystem::directory_iterator(folder_ / "fxt-run"))
+    if (entry.path().filename().string().starts_with("prof_file_")) bytes = entry.file_size();
+  EXPECT_GT(bytes, 10000u);
 }
 
 TEST_F(Explained, ReportsAndComparisons) {

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <map>
 #include <unordered_map>
 
@@ -171,6 +172,9 @@ std::string dftracer_events(const runtime::IoTrace& trace, const runtime::Timeli
     shortest = *at;
   }
   const auto process = getpid();
+  std::vector<std::string> names;
+  for (const auto& file : trace.files)
+    names.push_back(nlohmann::json(file).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
   fmt::memory_buffer out;
   auto to = std::back_inserter(out);
   fmt::format_to(to, "[\n");
@@ -178,15 +182,14 @@ std::string dftracer_events(const runtime::IoTrace& trace, const runtime::Timeli
   for (const auto& event : trace.events) {
     if (event.seconds < shortest || number >= most) continue;
     const bool stream = event.call == runtime::IoCall::fread || event.call == runtime::IoCall::fwrite;
-    fmt::format_to(to,
-                   "{{\"id\":{},\"name\":\"{}\",\"cat\":\"{}\",\"pid\":{},\"tid\":{},\"ts\":{:.0f},\"dur\":{:"
-                   ".0f},\"ph\":\"X\","
-                   "\"args\":{{\"fname\":{},\"ret\":{}",
-                   number++, runtime::name_of(event.call), stream ? "STDIO" : "POSIX", process, event.thread,
-                   (event.start_s - timeline.origin_s) * 1e6, static_cast<double>(event.seconds) * 1e6,
-                   nlohmann::json(trace.files[static_cast<size_t>(event.file)])
-                       .dump(-1, ' ', false, nlohmann::json::error_handler_t::replace),
-                   event.bytes);
+    fmt::format_to(
+        to,
+        "{{\"id\":{},\"name\":\"{}\",\"cat\":\"{}\",\"pid\":{},\"tid\":{},\"ts\":{},\"dur\":{},\"ph\":\"X\","
+        "\"args\":{{\"fname\":{},\"ret\":{}",
+        number++, runtime::name_of(event.call), stream ? "STDIO" : "POSIX", process, event.thread,
+        std::llround((event.start_s - timeline.origin_s) * 1e6),
+        std::lround(static_cast<double>(event.seconds) * 1e6), names[static_cast<size_t>(event.file)],
+        event.bytes);
     if (event.offset >= 0) fmt::format_to(to, ",\"offset\":{}", event.offset);
     if (const auto task = task_of.find(event.task); task != task_of.end())
       fmt::format_to(to, ",\"task\":\"{}\",\"task_id\":{}", task_name(*task->second), event.task);

@@ -21,6 +21,6 @@ nlohmann::json io_statistics(const runtime::IoTrace& trace, const runtime::Timel
 /// Chrome-trace lines inside an array that is left open, as DFTracer writes them (.pfw). @param most of the events, the longest
 /// @param begin_s time 0, on std::chrono::steady_clock
 std::string dftracer_events(const runtime::IoTrace& trace, const runtime::Timeline& timeline,
-                            size_t most = 500000);
+                            size_t most = 100000);
 
 }  // namespace fringeflow::traces

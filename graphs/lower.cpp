@@ -38,6 +38,8 @@ RuntimeOptions runtime_options(const Workflow& workflow) {
   runtime.memory_bytes = values.integer("memory");
   runtime.cache = values.text("cache");
   runtime.strict = values.text("determinism") == "strict";
+  runtime.trace = values.text("trace") != "off";
+  runtime.fxt = values.text("trace") == "fxt";
   return runtime;
 }
 
@@ -295,6 +297,12 @@ std::vector<Job> lower(const Workflow& workflow, const std::string& command_line
       }
     }
   }
+  std::vector<std::shared_ptr<const SimulateJob>> made_by;
+  for (const Job& job : jobs)
+    if (const auto* simulate = std::get_if<SimulateJob>(&job))
+      made_by.push_back(std::make_shared<const SimulateJob>(*simulate));
+  for (Job& job : jobs)
+    if (auto* imaging = std::get_if<ImagingJob>(&job)) imaging->made_by = made_by;
   const RuntimeOptions runtime = runtime_options(workflow);
   const std::string text = to_yaml(workflow, true);
   for (Job& job : jobs) {

@@ -652,6 +652,12 @@ const SectionSchema& runtime_section() {
            .doc = "strict: the same bits whatever the workers; relaxed: the same within the accuracy",
            .fallback = "strict",
            .choices = {"strict", "relaxed"}},
+          {.key = "trace",
+           .kind = Kind::choice,
+           .doc = "on: every task, read and write is recorded; fxt: StarPU's own trace too; off: neither, "
+                  "and no reports",
+           .fallback = "on",
+           .choices = {"on", "off", "fxt"}},
       }};
   return kRuntime;
 }

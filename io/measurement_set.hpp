@@ -90,6 +90,8 @@ struct ChunkBuffers {
 struct GainTable;
 class GainLookup;
 
+struct NewMeasurementSet;
+
 /// An open MeasurementSet. Reading shares casacore's state: one call at a time per path is enforced by a
 /// lock.
 class MeasurementSet {
@@ -99,6 +101,9 @@ class MeasurementSet {
   /// file, not an MS, missing column, unknown field or window, channel range outside; RunError: unreadable,
   /// truncated, no rows.
   MeasurementSet(const std::string& path, const Selection& selection);
+  /// A set that does not exist yet, as simulate would write it: it can be planned with, its visibilities cannot be read. Of the
+  /// selection, channels count. Throws UserError: what simulate would refuse; a selection of times.
+  MeasurementSet(const std::string& path, const NewMeasurementSet& declared, const Selection& selection);
   ~MeasurementSet();
   MeasurementSet(MeasurementSet&&) noexcept;
   MeasurementSet& operator=(MeasurementSet&&) noexcept;
@@ -144,6 +149,9 @@ class MeasurementSet {
 /// Checks that sets can be imaged together: same phase centre unless `centre` is given. Throws UserError.
 void check_compatible(std::span<const std::shared_ptr<MeasurementSet>> sets,
                       const std::optional<Direction>& centre);
+
+/// Bytes that children of this process have read so far to look at sets before it opened them: damaged ones end casacore.
+int64_t bytes_read_by_probes();
 
 /// Writes a column of an existing set (MODEL_DATA, CORRECTED_DATA), chunk by chunk; creates it, tiled like
 /// DATA, if absent. Every other column stays as it is.

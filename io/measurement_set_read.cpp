@@ -82,6 +82,7 @@ ReadStatistics MeasurementSet::read(const ChunkSpec& chunk, const std::string& s
                                     const std::optional<Direction>& centre, ChunkBuffers& out) {
   Impl& m = *impl_;
   const std::lock_guard lock(*m.mutex);
+  if (m.declared) throw RunError(m.name() + " does not exist yet");
   const auto& window = m.info.windows.at(static_cast<size_t>(chunk.window));
   const auto& description = m.sub.data_descriptions[static_cast<size_t>(window.data_desc_id)];
   const auto rotations = m.rotations(centre);
@@ -217,6 +218,7 @@ void MeasurementSet::read_uvw(const ChunkSpec& chunk, const std::optional<Direct
                               View<double, 2> uvw_m) {
   Impl& m = *impl_;
   const std::lock_guard lock(*m.mutex);
+  if (m.declared) return m.declared->read_uvw(chunk, centre, uvw_m);
   const auto rotations = m.rotations(centre);
   int64_t at = 0;
   for (const RowRanges& ranges : blocks_of(chunk.row_ranges, 65536, 1)) {

@@ -298,18 +298,18 @@ SimulationWriter::~SimulationWriter() {
 
 int64_t SimulationWriter::baselines() const { return static_cast<int64_t>(impl_->pairs.size()); }
 
-void SimulationWriter::uvw_m(int64_t time_index, View<double, 2> uvw_m) const {
-  const Impl& m = *impl_;
-  translated(in_quotes(m.path) + ": UVW", [&] {
-    detail::ensure_leap_seconds();
+std::vector<std::array<double, 3>> detail::antenna_uvw_m(const NewMeasurementSet& set, double time_s,
+                                                         const std::string& path) {
+  return translated(in_quotes(path) + ": UVW", [&] {
+    ensure_leap_seconds();
     using namespace casacore;  // NOLINT: a page of measures
-    const auto& antennas = m.set.antennas;
+    const auto& antennas = set.antennas;
     const auto position = [&](size_t i) {
       return MVPosition(antennas[i].position_m[0], antennas[i].position_m[1], antennas[i].position_m[2]);
     };
-    const MDirection centre(MVDirection(m.set.phase_centre.ra_rad, m.set.phase_centre.dec_rad),
+    const MDirection centre(MVDirection(set.phase_centre.ra_rad, set.phase_centre.dec_rad),
                             MDirection::J2000);
-    const MEpoch epoch(MVEpoch(Quantity(m.set.times_s[static_cast<size_t>(time_index)], "s")), MEpoch::UTC);
+    const MEpoch epoch(MVEpoch(Quantity(time_s, "s")), MEpoch::UTC);
     MeasFrame frame(epoch, MPosition(position(0), MPosition::ITRF), centre);
     MBaseline::Convert to_j2000(MBaseline::Ref(MBaseline::ITRF, frame),
                                 MBaseline::Ref(MBaseline::J2000, frame));
@@ -320,12 +320,18 @@ void SimulationWriter::uvw_m(int64_t time_index, View<double, 2> uvw_m) const {
       const auto v = uvw.getValue();
       at[i] = {v[0], v[1], v[2]};
     }
-    for (size_t b = 0; b < m.pairs.size(); ++b) {
-      const auto &p = at[static_cast<size_t>(m.pairs[b].first)],
-                 &q = at[static_cast<size_t>(m.pairs[b].second)];
-      for (size_t k = 0; k < 3; ++k) uvw_m(static_cast<int64_t>(b), static_cast<int64_t>(k)) = q[k] - p[k];
-    }
+    return at;
   });
+}
+
+void SimulationWriter::uvw_m(int64_t time_index, View<double, 2> uvw_m) const {
+  const Impl& m = *impl_;
+  const auto at = detail::antenna_uvw_m(m.set, m.set.times_s[static_cast<size_t>(time_index)], m.path);
+  for (size_t b = 0; b < m.pairs.size(); ++b) {
+    const auto &p = at[static_cast<size_t>(m.pairs[b].first)],
+               &q = at[static_cast<size_t>(m.pairs[b].second)];
+    for (size_t k = 0; k < 3; ++k) uvw_m(static_cast<int64_t>(b), static_cast<int64_t>(k)) = q[k] - p[k];
+  }
 }
 
 const std::vector<int>& SimulationWriter::correlations() const { return impl_->codes; }

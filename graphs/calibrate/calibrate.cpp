@@ -20,6 +20,7 @@
 #include "graphs/predict/image_model.hpp"
 #include "graphs/predict/predict.hpp"
 #include "graphs/progress.hpp"
+#include "graphs/run_record.hpp"
 #include "io/atomic_file.hpp"
 #include "io/catalogue.hpp"
 #include "io/correlations.hpp"
@@ -106,7 +107,8 @@ class Calibration {
     check_windows();
     for (auto& unit : units_) unit.shape = shape_of(unit.rows.window);
   }
-  io::GainTable run();
+  /// @param record of the job, of which it then leaves a run directory; null: it is part of another one
+  io::GainTable run(graphs::RunRecord* record);
 
  private:
   void load_image(runtime::Runtime& runtime);
@@ -457,9 +459,11 @@ void report_antennas(const io::GainTable& table) {
   if (!poor.empty()) spdlog::warn("mostly flagged solutions: {}", fmt::join(poor, ", "));
 }
 
-io::GainTable Calibration::run() {
+io::GainTable Calibration::run(graphs::RunRecord* record) {
   const auto start = std::chrono::steady_clock::now();
-  runtime::Runtime runtime(job_.runtime);
+  if (record != nullptr) record->phase("planning");
+  runtime::Runtime runtime(graphs::with_fxt_folder(job_.runtime, graphs::run_prefix(job_.output)));
+  if (record != nullptr) record->phase("start");
   create(runtime);
   io::GainTable table;
   {
@@ -484,6 +488,13 @@ io::GainTable Calibration::run() {
       spdlog::info("{}: column {} written; {} correlations more are flagged, for want of a solution", path(),
                    job_.apply_column, flagged_.load());
     }
+  }
+  if (record != nullptr) {
+    int64_t visibilities = 0;
+    for (const auto& unit : units_)
+      for (const auto& chunk : unit.rows.chunks) visibilities += chunk.rows * chunk.channels;
+    record->phase("graph");
+    graphs::leave_run(graphs::run_prefix(job_.output), job_.workflow_text, *record, runtime, visibilities);
   }
   runtime.learn();
   spdlog::info("calibrated in {:.2f} s",
@@ -525,15 +536,16 @@ int64_t reference_antenna(const io::MeasurementSetInfo& info, const std::string&
 }
 
 void run_calibrate(const CalibrateJob& job) {
+  graphs::RunRecord record(job.runtime.trace);
   if (graphs::needs_directions(job))
-    graphs::calibrate_directions(job, {});
+    graphs::calibrate_directions(job, {}, &record);
   else
-    Calibration(job, {}).run();
+    Calibration(job, {}).run(&record);
 }
 
 io::GainTable solve_gains(const CalibrateJob& job, const io::CorrelationSelection& rows) {
-  if (graphs::needs_directions(job)) return graphs::calibrate_directions(job, rows).tables.front();
-  return Calibration(job, rows).run();
+  if (graphs::needs_directions(job)) return graphs::calibrate_directions(job, rows, nullptr).tables.front();
+  return Calibration(job, rows).run(nullptr);
 }
 
 }  // namespace fringeflow

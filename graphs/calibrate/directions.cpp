@@ -20,6 +20,7 @@
 #include "graphs/calibrate/calibrate.hpp"
 #include "graphs/predict/predict.hpp"
 #include "graphs/progress.hpp"
+#include "graphs/run_record.hpp"
 #include "io/atomic_file.hpp"
 #include "io/error.hpp"
 #include "io/gain_plot.hpp"
@@ -100,7 +101,7 @@ std::vector<DirectionModel> models_of(const CalibrateJob& job, const Direction& 
 class Directional {
  public:
   Directional(const CalibrateJob& job, io::CorrelationSelection rows);
-  io::DirectionalGains run();
+  io::DirectionalGains run(RunRecord* record);
 
  private:
   DirectionShape shape_of(int window) const;
@@ -452,9 +453,11 @@ io::ImageGrid grid_around(const Direction& centre, std::span<const Direction> di
   return {centre, std::min(std::max(1.5 * reach, 1e-4), 0.7) * 2 / kPixels, kPixels, kPixels};
 }
 
-io::DirectionalGains Directional::run() {
+io::DirectionalGains Directional::run(RunRecord* record) {
   const auto start = std::chrono::steady_clock::now();
-  runtime::Runtime runtime(job_.runtime);
+  if (record != nullptr) record->phase("planning");
+  runtime::Runtime runtime(with_fxt_folder(job_.runtime, run_prefix(job_.output)));
+  if (record != nullptr) record->phase("start");
   create(runtime);
   const RunWatch watch(runtime, 0);
   for (int pass = 0; pass < passes(); ++pass) submit(runtime, pass);
@@ -481,6 +484,13 @@ io::DirectionalGains Directional::run() {
               : fmt::format("{}-D{}.h5", job_.output.substr(0, job_.output.rfind(".h5")), d);
       for (const auto& file : io::write_gain_plots(name, out.tables[d])) spdlog::info("plot {}", file);
     }
+  if (record != nullptr) {
+    int64_t visibilities = 0;
+    for (const auto& unit : units_)
+      for (const auto& chunk : unit.rows.chunks) visibilities += chunk.rows * chunk.channels;
+    record->phase("graph");
+    leave_run(run_prefix(job_.output), job_.workflow_text, *record, runtime, visibilities);
+  }
   runtime.learn();
   spdlog::info("{}: calibrated in {:.2f} s", job_.output,
                std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
@@ -493,11 +503,12 @@ bool needs_directions(const CalibrateJob& job) {
   return !job.directions.empty() || job.solve == SolveKind::tec || job.smooth_hz > 0 || job.robust > 0;
 }
 
-io::DirectionalGains calibrate_directions(const CalibrateJob& job, const io::CorrelationSelection& rows) {
+io::DirectionalGains calibrate_directions(const CalibrateJob& job, const io::CorrelationSelection& rows,
+                                          RunRecord* record) {
   if (!job.apply_column.empty() && !job.directions.empty())
     throw UserError(
         "apply: gains of several directions do not correct one column; image with them per facet");
-  io::DirectionalGains gains = Directional(job, rows).run();
+  io::DirectionalGains gains = Directional(job, rows).run(record);
   if (job.normalise && gains.tables.front().amplitudes)
     for (auto& table : gains.tables) normalise_amplitudes(table);
   if (!job.apply_column.empty()) {

@@ -10,6 +10,8 @@
 
 namespace fringeflow::graphs {
 
+class RunRecord;
+
 /// Whether a job is for the solver of gains with directions, which also smooths, reweighs and fits electron contents.
 bool needs_directions(const CalibrateJob& job);
 
@@ -30,7 +32,9 @@ std::vector<DirectionModel> divide(std::vector<io::SkyComponent> components, std
 
 /// Solves, writes the h5parm (with an axis dir when there are directions) and the facets, reports. For job.apply_column, which takes one
 /// direction, the data are corrected then. Throws UserError and RunError.
-io::DirectionalGains calibrate_directions(const CalibrateJob& job, const io::CorrelationSelection& rows);
+/// @param record of the job, of which it then leaves a run directory; null: it is part of another one
+io::DirectionalGains calibrate_directions(const CalibrateJob& job, const io::CorrelationSelection& rows,
+                                          RunRecord* record);
 
 /// Corrects rows for gains and writes them to a column, with flags where there are none. @return correlations
 void write_corrected(const std::string& path, io::CorrelationSelection rows, const std::string& column);

@@ -5,9 +5,11 @@
 
 #include <algorithm>
 #include <cmath>
+#include <filesystem>
 #include <set>
 
 #include "graphs/imaging/memory_plan.hpp"
+#include "graphs/simulate/simulate.hpp"
 #include "io/constants.hpp"
 #include "io/error.hpp"
 #include "io/fits_image.hpp"
@@ -119,6 +121,15 @@ void mark_tiles(ImagingPlan& plan, int strips) {
   }
 }
 
+/// The set, or what an earlier stage declares of it where it is not there yet.
+std::shared_ptr<io::MeasurementSet> open_or_declare(const ImagingJob& job, const std::string& path) {
+  std::error_code ignored;
+  for (const auto& stage : job.made_by)
+    if (stage->output == path && (job.plan_as_declared || !std::filesystem::exists(path, ignored)))
+      return std::make_shared<io::MeasurementSet>(path, describe_observation(*stage), job.selection);
+  return std::make_shared<io::MeasurementSet>(path, job.selection);
+}
+
 }  // namespace
 
 ImagingPlan plan_imaging_job(const ImagingJob& job) {
@@ -127,8 +138,7 @@ ImagingPlan plan_imaging_job(const ImagingJob& job) {
   const auto& image = job.image;
   plan.geometry = {image.nx, image.ny, image.cell_rad};
   plan.max_uv_lambda = 1 / (2 * image.cell_rad);
-  for (const auto& path : job.ms)
-    plan.sets.push_back(std::make_shared<io::MeasurementSet>(path, job.selection));
+  for (const auto& path : job.ms) plan.sets.push_back(open_or_declare(job, path));
   io::check_compatible(plan.sets, image.centre);
   plan.centre = image.centre ? *image.centre : plan.sets.front()->info().phase_centre;
   plan.centre_shift = image.centre;

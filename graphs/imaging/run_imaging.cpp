@@ -182,7 +182,7 @@ void notes(const ImagingPlan& plan, graphs::RunLog& log) {
 }  // namespace
 
 void run_imaging(const ImagingJob& job, const GainsOfSets& gains) {
-  graphs::RunRecord record;
+  graphs::RunRecord record(job.runtime.trace);
   io::check_writable_prefix(job.write.prefix);
   graphs::RunLog log;
   const auto plan = graphs::plan_imaging_job(job);
@@ -199,7 +199,7 @@ void run_imaging(const ImagingJob& job, const GainsOfSets& gains) {
   auto products = std::make_shared<io::Products>();
   const io::RunDirectory directory(job.write.prefix);
   directory.write_text("workflow.yaml", job.workflow_text);
-  runtime::Runtime runtime(job.runtime);
+  runtime::Runtime runtime(graphs::with_fxt_folder(job.runtime, job.write.prefix));
   record.phase("start");
   const auto& info = runtime.info();
   if (job.runtime.cpus > info.cpus || job.runtime.io_workers > info.io_workers ||
@@ -264,10 +264,9 @@ void run_imaging(const ImagingJob& job, const GainsOfSets& gains) {
   const auto lines = closing_lines(plan, graph, runtime, *products, metrics);
   log.info(lines);
   directory.write_text("log.txt", log.text());
-  directory.write_text("timeline.json", traces::perfetto_json(timeline));
   directory.write_environment(
       {{"fringeflow", FRINGEFLOW_VERSION}, {"git", FRINGEFLOW_GIT}, {"starpu", info.starpu_version}});
-  directory.write_json("metrics.json", metrics);
+  graphs::write_traces(directory, record, timeline, metrics);
   runtime.learn();
 }
 

@@ -15,6 +15,7 @@
 #include "codelets/write/visibilities.hpp"
 #include "graphs/predict/predict.hpp"
 #include "graphs/progress.hpp"
+#include "graphs/run_record.hpp"
 #include "graphs/simulate/beam.hpp"
 #include "io/catalogue.hpp"
 #include "io/error.hpp"
@@ -41,28 +42,6 @@ std::vector<io::SkyComponent> load_sources(const std::string& path) {
   return std::move(sky.components);
 }
 
-io::NewMeasurementSet describe(const SimulateJob& job) {
-  io::NewMeasurementSet set;
-  std::error_code ignored;
-  if (std::filesystem::is_directory(job.layout_file, ignored))
-    set.antennas = io::antennas_of_set(job.layout_file);
-  else
-    set.antennas = io::read_layout(job.layout_file, job.position_file);
-  for (int64_t t = 0; t < job.times; ++t)
-    set.times_s.push_back(job.start_s + (static_cast<double>(t) + 0.5) * job.interval_s);
-  for (int64_t c = 0; c < job.channels; ++c)
-    set.freq_hz.push_back(job.frequency_hz + static_cast<double>(c) * job.channel_width_hz);
-  set.interval_s = job.interval_s;
-  set.channel_width_hz = job.channel_width_hz;
-  set.phase_centre = job.centre;
-  set.correlations = job.correlations;
-  set.autocorrelations = job.autocorrelations;
-  set.sigma_jy = job.noise.sefd_jy > 0
-                     ? job.noise.sefd_jy / std::sqrt(2 * job.channel_width_hz * job.interval_s)
-                     : job.noise.sigma_jy;
-  return set;
-}
-
 /// "sim.ms" -> "sim-truth.h5"
 std::string truth_path(std::string output) {
   while (output.size() > 1 && output.back() == '/') output.pop_back();
@@ -73,7 +52,7 @@ std::string truth_path(std::string output) {
 class Simulation {
  public:
   explicit Simulation(const SimulateJob& job);
-  void run();
+  void run(graphs::RunRecord& record);
 
  private:
   struct Slot {
@@ -104,7 +83,7 @@ class Simulation {
 };
 
 Simulation::Simulation(const SimulateJob& job)
-    : job_(job), sky_(load_sources(job.sources_file)), set_(describe(job)) {
+    : job_(job), sky_(load_sources(job.sources_file)), set_(graphs::describe_observation(job)) {
   writer_ = std::make_shared<io::SimulationWriter>(job.output, set_);
   rows_ = writer_->baselines();
   pairs_ = std::make_shared<const std::vector<int32_t>>(writer_->baseline_antennas());
@@ -252,9 +231,11 @@ void Simulation::submit_time(runtime::Runtime& runtime, int64_t time) {
                                     {number}, 1));
 }
 
-void Simulation::run() {
+void Simulation::run(graphs::RunRecord& record) {
+  record.phase("planning");
   const auto start = std::chrono::steady_clock::now();
-  runtime::Runtime runtime(job_.runtime);
+  runtime::Runtime runtime(graphs::with_fxt_folder(job_.runtime, graphs::run_prefix(job_.output)));
+  record.phase("start");
   create(runtime);
   const auto slots = static_cast<int64_t>(ring_.size());
   {
@@ -267,6 +248,7 @@ void Simulation::run() {
     }
     runtime.wait_all();
   }
+  record.phase("graph");
   const bool truth = job_.gains.any() || has_screen();
   if (truth) {
     if (!job_.gains.any()) {
@@ -283,6 +265,9 @@ void Simulation::run() {
     io::write_h5parm(truth_path(job_.output), gains_, tec_.get());
   }
   writer_->commit();
+  record.phase("products");
+  graphs::leave_run(graphs::run_prefix(job_.output), job_.workflow_text, record, runtime,
+                    rows_ * job_.times * job_.channels);
   runtime.learn();
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   spdlog::info("{}: {} rows x {} channels, {} sources, in {:.2f} s", job_.output, rows_ * job_.times,
@@ -294,6 +279,31 @@ void Simulation::run() {
 
 }  // namespace
 
-void run_simulate(const SimulateJob& job) { Simulation(job).run(); }
+io::NewMeasurementSet graphs::describe_observation(const SimulateJob& job) {
+  io::NewMeasurementSet set;
+  std::error_code ignored;
+  if (std::filesystem::is_directory(job.layout_file, ignored))
+    set.antennas = io::antennas_of_set(job.layout_file);
+  else
+    set.antennas = io::read_layout(job.layout_file, job.position_file);
+  for (int64_t t = 0; t < job.times; ++t)
+    set.times_s.push_back(job.start_s + (static_cast<double>(t) + 0.5) * job.interval_s);
+  for (int64_t c = 0; c < job.channels; ++c)
+    set.freq_hz.push_back(job.frequency_hz + static_cast<double>(c) * job.channel_width_hz);
+  set.interval_s = job.interval_s;
+  set.channel_width_hz = job.channel_width_hz;
+  set.phase_centre = job.centre;
+  set.correlations = job.correlations;
+  set.autocorrelations = job.autocorrelations;
+  set.sigma_jy = job.noise.sefd_jy > 0
+                     ? job.noise.sefd_jy / std::sqrt(2 * job.channel_width_hz * job.interval_s)
+                     : job.noise.sigma_jy;
+  return set;
+}
+
+void run_simulate(const SimulateJob& job) {
+  graphs::RunRecord record(job.runtime.trace);
+  Simulation(job).run(record);
+}
 
 }  // namespace fringeflow

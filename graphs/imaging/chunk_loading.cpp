@@ -59,7 +59,6 @@ void ImagingGraph::create_chunks() {
 }
 
 ImagingGraph::Loaded& ImagingGraph::load(size_t chunk) {
-  const auto& planned = plan_.chunks[chunk];
   const bool resident = plan_.memory.resident;
   if (resident && loaded_once_[chunk]) return resident_[chunk];
   auto& slot = resident ? resident_[chunk] : ring_[static_cast<size_t>(loads_++) % ring_.size()];

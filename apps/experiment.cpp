@@ -11,16 +11,23 @@
 #include <cmath>
 #include <filesystem>
 #include <fstream>
+#include <optional>
 #include <random>
+#include <set>
 
 #include "graphs/imaging/forecast_imaging.hpp"
+#include "graphs/imaging/imaging_graph.hpp"
 #include "graphs/lower.hpp"
+#include "graphs/recorder.hpp"
 #include "graphs/schema/suggest.hpp"
 #include "graphs/workflow/workflow.hpp"
 #include "io/atomic_file.hpp"
 #include "io/error.hpp"
 #include "io/fits_image.hpp"
 #include "io/quantity.hpp"
+#include "runtime/runtime.hpp"
+#include "traces/quality.hpp"
+#include "traces/stored_run.hpp"
 
 extern char** environ;
 
@@ -39,11 +46,35 @@ std::string scalar(const Node& node, const std::string& key) {
   return node.text;
 }
 
+constexpr const char* kTogether = " & ";
+
+std::vector<std::string> parts(const std::string& text) {
+  std::vector<std::string> list;
+  size_t begin = 0;
+  for (size_t end = 0; (end = text.find(kTogether, begin)) != std::string::npos; begin = end + 3)
+    list.push_back(text.substr(begin, end - begin));
+  list.push_back(text.substr(begin));
+  return list;
+}
+
+std::string one_value(const Node& node) { return node.is_scalar() ? node.text : graphs::flow_text(node); }
+
 std::vector<std::string> scalars(const Node& node, const std::string& key) {
   std::vector<std::string> list;
   if (!node.is_list() || node.items.empty())
     fail(node.place, fmt::format("{} must be a list of values", key));
-  for (const auto& item : node.items) list.push_back(item.is_scalar() ? item.text : graphs::flow_text(item));
+  const size_t together = parts(key).size();
+  for (const auto& item : node.items) {
+    if (together > 1) {
+      if (!item.is_list() || item.items.size() != together)
+        fail(item.place, fmt::format("{}: each value must be a list of {}: [a, b]", key, together));
+      std::string all;
+      for (const auto& one : item.items) all += (all.empty() ? "" : kTogether) + one_value(one);
+      list.push_back(all);
+    } else {
+      list.push_back(one_value(item));
+    }
+  }
   return list;
 }
 
@@ -63,7 +94,7 @@ traces::Constraint constraint(const std::string& metric, const Node& node) {
 }
 
 /// Where the products of this document go: the setting that says so.
-std::string prefix_setting(const Node& document, const std::string& prefix) {
+std::string prefix_setting(const Node& document, const std::string& prefix, bool forecast) {
   if (graphs::is_short_form(document)) {
     const auto* output = document.find("output");
     return (output != nullptr && output->value.is_map() ? "output.prefix=" : "output=") + prefix;
@@ -72,7 +103,8 @@ std::string prefix_setting(const Node& document, const std::string& prefix) {
   for (const auto& stage : document.find("stages")->value.items) {
     const auto *kind = stage.find("stage"), *name = stage.find("id");
     if (kind == nullptr || name == nullptr) continue;
-    if (kind->value.text == "simulate" || kind->value.text == "predict" || kind->value.text == "calibrate")
+    if ((kind->value.text == "simulate" && !forecast) || kind->value.text == "predict" ||
+        kind->value.text == "calibrate")
       fail(stage.place, "an experiment repeats an image; make its MeasurementSets beforehand");
     if (kind->value.text != "write") continue;
     if (!id.empty()) fail(stage.place, "an experiment makes one image; this workflow writes several");
@@ -85,8 +117,11 @@ Node with_settings(const ExperimentSpec& spec, const std::vector<std::string>& p
                    const std::string& prefix) {
   Node document = spec.workflow;
   for (size_t a = 0; a < spec.axes.size(); ++a)
-    if (spec.axes[a] != "machine") graphs::apply_setting(document, spec.axes[a] + "=" + point[a]);
-  graphs::apply_setting(document, prefix_setting(document, prefix));
+    if (spec.axes[a] != "machine") {
+      const auto names = parts(spec.axes[a]), values = parts(point[a]);
+      for (size_t k = 0; k < names.size(); ++k) graphs::apply_setting(document, names[k] + "=" + values[k]);
+    }
+  graphs::apply_setting(document, prefix_setting(document, prefix, spec.forecast));
   return document;
 }
 
@@ -151,7 +186,7 @@ traces::ExperimentRun run_one(const ExperimentSpec& spec, const std::vector<std:
                               size_t number, int repeat, const std::string& prefix) {
   traces::ExperimentRun run{number, repeat, "ok", "", {}};
   const std::string done = prefix + "-run/metrics.json", pixels = prefix + "-run/pixels.txt";
-  if (!fs::exists(done) || !fs::exists(pixels)) {
+  if (!fs::exists(done) || !fs::exists(pixels) || !fs::exists(prefix + "-run/quality.json")) {
     try {
       const auto workflow = graphs::build(with_settings(spec, point, prefix), spec.workflow_name);
       io::write_file(prefix + ".yaml", graphs::to_yaml(workflow, true));
@@ -165,16 +200,103 @@ traces::ExperimentRun run_one(const ExperimentSpec& spec, const std::vector<std:
       if (run.status.empty()) run.status = fmt::format("ended with {}", code);
       return run;
     }
-    io::write_file(pixels, digest(prefix));
+    const auto hash = digest(prefix);
+    // Equal pixels are of equal quality: measured once.
+    const auto quality = fs::path(prefix).parent_path() / ("quality-" + hash + ".json");
+    if (!fs::exists(quality)) {
+      auto measured = nlohmann::json::object();
+      try {
+        measured = traces::image_quality(prefix, spec.reference);
+      } catch (const UserError& error) {
+        spdlog::warn("{}; this setting's quality is not known", error.what());
+      }
+      io::write_file(quality.string(), measured.dump() + "\n");
+    }
+    io::write_file(prefix + "-run/quality.json", io::read_file(quality.string()));
+    io::write_file(pixels, hash);
     if (!spec.keep_images) remove_images(prefix);
   }
   run.metrics = nlohmann::json::parse(io::read_file(done));
+  run.metrics.update(nlohmann::json::parse(io::read_file(prefix + "-run/quality.json")));
   run.pixels = io::read_file(pixels);
   return run;
 }
 
+/// The settings of a point that may change what tasks there are and how large: all but the policy.
+std::vector<std::string> without_policy(const ExperimentSpec& spec, const std::vector<std::string>& point) {
+  std::vector<std::string> settings;
+  for (size_t a = 0; a < spec.axes.size(); ++a)
+    if (spec.axes[a] != "runtime.scheduler") settings.push_back(point[a]);
+  return settings;
+}
+
+/// Codelets whose tasks at this point are of sizes that this machine has never measured.
+std::set<std::string> unmeasured(const ImagingJob& job, const std::string& calibration_run) {
+  const runtime::CostModel costs(runtime::CostModel::default_file());
+  std::set<std::string> names;
+  auto look = [&](const runtime::CodeletDef& codelet, runtime::Device device, double work) {
+    if (codelet.role == runtime::Role::compute &&
+        !costs.measured(runtime::CostModel::key(codelet, device), work))
+      names.insert(codelet.name);
+  };
+  if (!calibration_run.empty()) {
+    const traces::StoredRun run(calibration_run);
+    for (const auto& task : run.timeline().timeline().tasks) look(*task.codelet, task.device, task.work);
+    return names;
+  }
+  graphs::Recorder recorder;
+  graphs::record_graph(graphs::plan_imaging_job(job), recorder);
+  for (const auto& task : recorder.tasks())
+    look(*task.codelet, runtime::Device::cpu,
+         task.codelet->work != nullptr ? task.codelet->work(task.arguments.get()) : 1);
+  return names;
+}
+
+/// Runs apart, so that policies that predict times have records of tasks like those of each point. Throws UserError where they have not.
+void calibrate_policies(const ExperimentSpec& spec, const fs::path& runs) {
+  std::set<std::vector<std::string>> done;
+  const auto points = spec.points();
+  for (size_t p = 0; p < points.size(); ++p) {
+    std::optional<ImagingJob> job;
+    try {
+      for (const auto& one : graphs::lower(
+               graphs::build(with_settings(spec, points[p], "check"), spec.workflow_name), "experiment"))
+        if (const auto* imaging = std::get_if<ImagingJob>(&one)) job = *imaging;
+    } catch (const UserError&) {
+      continue;  // the run itself will say so
+    }
+    if (!job || !runtime::predicts_times(job->runtime.scheduler)) continue;
+    if (!done.insert(without_policy(spec, points[p])).second) continue;
+    std::string prefix;
+    if (spec.calibrate) {
+      prefix = (runs / fmt::format("calibration-{}", p)).string();
+      spdlog::info("calibration for {}", graphs::join(points[p]));
+      if (run_one(spec, points[p], p, 0, prefix).status != "ok") continue;
+    }
+    const auto missing = unmeasured(*job, prefix);
+    if (!missing.empty())
+      throw UserError(fmt::format(
+          "{}: '{}' decides by predicted times, and this machine has no records of tasks of such sizes for "
+          "{}; "
+          "set calibrate: true, or make records of earlier runs (fringeflow models calibrate RUN)",
+          spec.workflow_name, job->runtime.scheduler, fmt::join(missing, ", ")));
+  }
+}
+
+/// The settings of a point that planning looks at, besides cores and memory.
+std::vector<std::string> planned_settings(const ExperimentSpec& spec, const std::vector<std::string>& point) {
+  std::vector<std::string> settings;
+  for (size_t a = 0; a < spec.axes.size(); ++a)
+    if (spec.axes[a] != "machine" && spec.axes[a] != "runtime.scheduler" && spec.axes[a] != "runtime.gpus" &&
+        spec.axes[a] != "runtime.io_workers")
+      settings.push_back(point[a]);
+  return settings;
+}
+
 traces::ExperimentRun forecast_one(const ExperimentSpec& spec, const std::vector<std::string>& point,
-                                   size_t number, const traces::StoredRun* recorded) {
+                                   size_t number, const traces::StoredRun* recorded,
+                                   graphs::GraphCache& cache) {
+  cache.settings = graphs::join(planned_settings(spec, point));
   traces::ExperimentRun run{number, 0, "ok", "", {}};
   std::string machine = "this";
   for (size_t a = 0; a < spec.axes.size(); ++a)
@@ -183,7 +305,9 @@ traces::ExperimentRun forecast_one(const ExperimentSpec& spec, const std::vector
     const auto workflow = graphs::build(with_settings(spec, point, "forecast"), spec.workflow_name);
     for (const auto& job : graphs::lower(workflow, "experiment"))
       if (const auto* imaging = std::get_if<ImagingJob>(&job))
-        run.metrics = graphs::forecast_imaging(*imaging, traces::load_machine(machine), recorded).metrics;
+        run.metrics = graphs::forecast_imaging(*imaging, traces::load_machine(machine), recorded, &cache,
+                                               spec.simgrid ? graphs::Engine::simgrid : graphs::Engine::own)
+                          .metrics;
     if (run.metrics.is_null()) run.status = "this workflow makes no image";
   } catch (const UserError& error) {
     run.status = error.what();
@@ -213,8 +337,11 @@ ExperimentSpec read_experiment(const std::string& path) {
     fail(document.place, "an experiment is a map with workflow and axes, not " + document.describe());
   ExperimentSpec spec;
   spec.text = io::read_file(path);
-  const std::vector<std::string> known{"workflow", "mode",        "axes",     "repeats",    "seed",
-                                       "pareto",   "constraints", "recorded", "keep_images"};
+  const std::vector<std::string> known{"workflow",    "mode",      "axes",        "repeats",
+                                       "seed",        "pareto",    "constraints", "recorded",
+                                       "keep_images", "calibrate", "reference",   "per",
+                                       "engine"};
+  std::vector<std::pair<std::string, graphs::Place>> per;
   for (const auto& entry : document.entries) {
     const auto& [key, place, value] = entry;
     if (key == "workflow") {
@@ -227,6 +354,11 @@ ExperimentSpec read_experiment(const std::string& path) {
       if (mode != "run" && mode != "forecast")
         fail(value.place, "mode is run or forecast, not '" + mode + "'");
       spec.forecast = mode == "forecast";
+    } else if (key == "engine") {
+      const std::string engine = scalar(value, key);
+      if (engine != "own" && engine != "simgrid")
+        fail(value.place, "engine is own or simgrid, not '" + engine + "'");
+      spec.simgrid = engine == "simgrid";
     } else if (key == "axes") {
       if (!value.is_map() || value.entries.empty())
         fail(value.place, "axes must be a map: runtime.scheduler: [prio, lws]");
@@ -249,16 +381,27 @@ ExperimentSpec read_experiment(const std::string& path) {
         const bool maximise = name.starts_with("-");
         spec.pareto.push_back({maximise ? name.substr(1) : name, maximise});
       }
+    } else if (key == "per") {
+      for (const auto& name : scalars(value, key)) per.push_back({name, value.place});
     } else if (key == "constraints") {
       if (!value.is_map()) fail(value.place, "constraints must be a map: peak_memory_bytes: ..2e9");
       for (const auto& one : value.entries) spec.constraints.push_back(constraint(one.key, one.value));
     } else if (key == "recorded") {
       spec.recorded = scalar(value, key);
-    } else if (key == "keep_images") {
-      spec.keep_images = scalar(value, key) == "true";
+    } else if (key == "keep_images" || key == "calibrate") {
+      const auto text = scalar(value, key);
+      if (text != "true" && text != "false") fail(value.place, key + " is true or false, not '" + text + "'");
+      (key == "calibrate" ? spec.calibrate : spec.keep_images) = text == "true";
+    } else if (key == "reference") {
+      spec.reference = scalar(value, key);
     } else {
       fail(place, fmt::format("unknown key '{}'{}", key, graphs::did_you_mean(key, known)));
     }
+  }
+  for (const auto& [name, place] : per) {
+    const auto axis = std::find(spec.axes.begin(), spec.axes.end(), name);
+    if (axis == spec.axes.end()) fail(place, fmt::format("per: '{}' is not one of the axes", name));
+    spec.per.push_back(static_cast<size_t>(axis - spec.axes.begin()));
   }
   if (spec.workflow_name.empty()) fail(document.place, "an experiment needs 'workflow': the file to vary");
   if (spec.axes.empty()) fail(document.place, "an experiment needs 'axes': settings and their values");
@@ -285,20 +428,29 @@ std::string run_experiment(const ExperimentSpec& spec, const std::string& folder
   std::vector<std::pair<size_t, int>> order;
   for (size_t p = 0; p < points.size(); ++p)
     for (int r = 0; r < (spec.forecast ? 1 : spec.repeats); ++r) order.emplace_back(p, r);
-  std::mt19937_64 random(spec.seed);
-  for (size_t i = order.size(); i > 1; --i) std::swap(order[i - 1], order[random() % i]);
+  if (spec.forecast) {
+    // Points that plan alike follow each other: planned once.
+    std::stable_sort(order.begin(), order.end(), [&](const auto& a, const auto& b) {
+      return planned_settings(spec, points[a.first]) < planned_settings(spec, points[b.first]);
+    });
+  } else {
+    std::mt19937_64 random(spec.seed);
+    for (size_t i = order.size(); i > 1; --i) std::swap(order[i - 1], order[random() % i]);
+  }
 
-  traces::ExperimentTable table(spec.axes, points);
+  traces::ExperimentTable table(spec.axes, points, spec.per);
   std::unique_ptr<traces::StoredRun> recorded;
   if (!spec.recorded.empty()) recorded = std::make_unique<traces::StoredRun>(spec.recorded);
   if (!spec.forecast) {
     // Caches of files, StarPU's measurements of the machine and cost records, without which policies that predict are not themselves.
     spdlog::info("warm-up");
     run_one(spec, points.front(), 0, 0, (runs / "warm-up").string());
+    calibrate_policies(spec, runs);
   }
+  graphs::GraphCache cache;
   for (size_t i = 0; i < order.size(); ++i) {
     const auto [p, r] = order[i];
-    auto run = spec.forecast ? forecast_one(spec, points[p], p, recorded.get())
+    auto run = spec.forecast ? forecast_one(spec, points[p], p, recorded.get(), cache)
                              : run_one(spec, points[p], p, r, (runs / fmt::format("{}-{}", p, r)).string());
     spdlog::info("{} of {}: {}: {}", i + 1, order.size(), graphs::join(points[p]),
                  run.status == "ok" ? fmt::format("{:.3f} s", traces::metric_value(run.metrics, "time_s"))
@@ -314,6 +466,10 @@ std::string run_experiment(const ExperimentSpec& spec, const std::string& folder
   io::write_file(folder + "/runs.csv", table.runs_csv());
   io::write_file(folder + "/summary.csv", table.summary_csv(spec.constraints, spec.pareto));
   io::write_file(folder + "/report.txt", text);
+  const auto summary = table.json(spec.constraints, spec.pareto);
+  io::write_file(folder + "/summary.json", summary.dump(1) + "\n");
+  io::write_file(folder + "/report.html",
+                 traces::experiment_html(fs::absolute(folder).filename().string(), summary, spec.text));
   return text;
 }
 

@@ -15,15 +15,20 @@ struct ExperimentSpec {
   graphs::Node workflow;  ///< the base document
   std::string workflow_name;
   bool forecast = false;
-  std::vector<std::string> axes;  ///< "runtime.scheduler", as in --set; "machine" for forecasts
+  /// "runtime.scheduler", as in --set; "image.size & image.cell": several settings that go together; "machine" for forecasts.
+  std::vector<std::string> axes;
   std::vector<std::vector<std::string>> values;  ///< [axis][value]
   int repeats = 3;
-  uint64_t seed = 1;  ///< of the order of runs
+  uint64_t seed = 1;     ///< of the order of runs
+  bool simgrid = false;  ///< engine: simgrid
   bool keep_images = false;
-  std::string recorded;  ///< a run that forecasts rest on; empty: the machine's records
+  bool calibrate = true;  ///< a run apart for each setting that a policy that predicts times is tried on
+  std::string reference;  ///< FITS image that quality is measured against; empty: none
+  std::string recorded;   ///< a run that forecasts rest on; empty: the machine's records
   std::vector<traces::Constraint> constraints;
   std::vector<traces::Objective> pareto;
-  std::string text;  ///< the file
+  std::vector<size_t> per;  ///< axes that say what is computed: points of other values there are not compared
+  std::string text;         ///< the file
 
   /// All combinations, [point][axis]; the last axis varies fastest.
   std::vector<std::vector<std::string>> points() const;
@@ -32,7 +37,8 @@ struct ExperimentSpec {
 /// Throws UserError or WorkflowError with file and line.
 ExperimentSpec read_experiment(const std::string& path);
 
-/// Runs what the folder does not hold yet, writes runs.csv, summary.csv and report.txt there. @return report.txt.
+/// Runs what the folder does not hold yet, writes runs.csv, summary.csv, report.txt and report.html there. Throws UserError when
+/// policies that predict times would be compared without records of the codelets' times. @return report.txt.
 std::string run_experiment(const ExperimentSpec& spec, const std::string& folder);
 
 }  // namespace fringeflow::apps

@@ -2,14 +2,17 @@
 #include "codelets/registry.hpp"
 
 #include "codelets/calibrate/calibrate_tasks.hpp"
+#include "codelets/calibrate/directions_tasks.hpp"
 #include "codelets/corrupt/corrupt_tasks.hpp"
 #include "codelets/deconvolve/clean.hpp"
 #include "codelets/degrid/degrid.hpp"
+#include "codelets/facet/facet.hpp"
 #include "codelets/fft/transforms.hpp"
 #include "codelets/grid/grid.hpp"
 #include "codelets/gridder/gridder.hpp"
 #include "codelets/handover/handover.hpp"
 #include "codelets/image/image.hpp"
+#include "codelets/read/cache.hpp"
 #include "codelets/read/read.hpp"
 #include "codelets/resample/refine.hpp"
 #include "codelets/restore/restore_tasks.hpp"
@@ -34,9 +37,17 @@ std::vector<const runtime::CodeletDef*> all_codelets() {
           &calibrate::read_correlations_codelet(),
           &calibrate::accumulate_codelet(),
           &calibrate::solve_codelet(),
+          &calibrate::accumulate_directions_codelet(),
+          &calibrate::solve_directions_codelet(),
           &calibrate::apply_codelet(),
+          &facet::divide_codelet(),
+          &facet::multiply_codelet(),
+          &facet::stitch_codelet(),
+          &facet::cut_codelet(),
           &calibrate::write_correlations_codelet(),
           &read_codelet(),
+          &keep_codelet(),
+          &recall_codelet(),
           &weight::density_codelet(),
           &weight::density_summary_codelet(),
           &weight::weigh_codelet(),

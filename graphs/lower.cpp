@@ -7,6 +7,7 @@
 #include <map>
 #include <set>
 
+#include "graphs/calibrate/directions.hpp"
 #include "io/effects.hpp"
 
 namespace fringeflow::graphs {
@@ -38,7 +39,10 @@ RuntimeOptions runtime_options(const Workflow& workflow) {
   runtime.gpus = static_cast<int>(values.integer("gpus"));
   runtime.io_workers = static_cast<int>(values.integer("io_workers"));
   runtime.memory_bytes = values.integer("memory");
+  runtime.cache = values.text("cache");
   runtime.strict = values.text("determinism") == "strict";
+  runtime.trace = values.text("trace") != "off";
+  runtime.fxt = values.text("trace") == "fxt";
   return runtime;
 }
 
@@ -76,6 +80,8 @@ ImageOptions image_options(const Stage& stage) {
   const Value centre = values.at("centre");
   if (const auto* direction = std::get_if<Direction>(&centre)) image.centre = *direction;
   image.facets = static_cast<int>(values.integer("facets"));
+  image.facet_gains = values.text("facet_gains");
+  image.facet_regions = values.text("facet_regions");
   image.divide_by_n = values.boolean("divide_by_n");
   image.psf = values.boolean("psf");
   return image;
@@ -231,6 +237,11 @@ CalibrateJob calibrate_job(const Workflow& workflow, const Stage& stage) {
   job.plot = values.boolean("plot");
   job.output = values.text("output");
   job.apply_column = values.text("apply");
+  job.directions = values.text("directions");
+  if (values.text("solver") == "levenberg-marquardt") job.solver = DirectionSolver::levenberg_marquardt;
+  job.smooth_hz = values.number("smooth");
+  job.robust = values.number("robust");
+  job.facets = values.text("facets");
   return job;
 }
 
@@ -280,9 +291,13 @@ class InMemory {
     job.simulate = simulate_job(*chain.back());
     job.simulate.autocorrelations = false;  // nothing in memory takes them
     job.imaging = imaging_job(workflow_, write);
+    if (!job.imaging.image.facet_gains.empty()) refuse(write, "facet_gains correct what is read from files");
     if (chain.size() == 1) return job;
     job.calibrate = calibrate_job(workflow_, *chain.front());
     const std::string& column = job.imaging.selection.column;
+    if (needs_directions(*job.calibrate))
+      refuse(*chain.front(),
+             "gains by direction, of electron contents, smoothed or reweighed are solved from files");
     if (job.calibrate->column != "DATA")
       refuse(*chain.front(), fmt::format("column: there is only DATA, no {}", job.calibrate->column));
     if (column != "auto" && column != "DATA" && column != job.calibrate->apply_column)
@@ -336,6 +351,7 @@ std::optional<SolveKind> solve_kind(std::string_view name) {
   if (name == "phase") return SolveKind::phase;
   if (name == "diagonal") return SolveKind::diagonal;
   if (name == "full") return SolveKind::full;
+  if (name == "tec") return SolveKind::tec;
   return std::nullopt;
 }
 
@@ -388,6 +404,12 @@ std::vector<Job> lower(const Workflow& workflow, const std::string& command_line
       }
     }
   }
+  std::vector<std::shared_ptr<const SimulateJob>> made_by;
+  for (const Job& job : jobs)
+    if (const auto* simulate = std::get_if<SimulateJob>(&job))
+      made_by.push_back(std::make_shared<const SimulateJob>(*simulate));
+  for (Job& job : jobs)
+    if (auto* imaging = std::get_if<ImagingJob>(&job)) imaging->made_by = made_by;
   const RuntimeOptions runtime = runtime_options(workflow);
   const std::string text = to_yaml(workflow, true);
   for (Job& job : jobs) {

@@ -269,6 +269,16 @@ StageSchema image_stage() {
            .doc = "another phase centre than the data's, J2000",
            .aliases = {{"center"}},
            .example = "30deg,-30deg"},
+          {.key = "facet_gains",
+           .kind = Kind::input_file,
+           .doc =
+               "gains (h5parm) of several directions: every pixel is imaged through those of the nearest one",
+           .example = "directions.h5"},
+          {.key = "facet_regions",
+           .kind = Kind::input_file,
+           .doc = "regions of DS9 whose centres take the place of the directions of facet_gains; of the same "
+                  "name, or else the nearest",
+           .example = "facets.reg"},
           {.key = "facets",
            .kind = Kind::integer,
            .doc = "facets per side; 0 leaves the choice to the planner",
@@ -381,7 +391,8 @@ StageSchema selfcal_stage() {
           "self-calibrates: images, solves for gains against the model, corrects in memory, and images again",
       .details =
           "Each round solves the data against the model of the image before (the first against start_model, "
-          "where that is given; components fainter than 10 x the noise are left out), corrected for the "
+          "where that is given; components fainter than 10 x the noise are left out, and those of a source "
+          "that is not told from a point become one), corrected for the "
           "latest gains of the other kind: phases, or amplitudes. "
           "It ends after the last round, or when one lowers the dynamic range (peak of the restored image / "
           "1.4826 x its median absolute deviation) by more than 5 %. Round N leaves PREFIX-roundN-*.fits "
@@ -510,10 +521,10 @@ StageSchema calibrate_stage() {
            .example = "point:1Jy"},
           {.key = "solve",
            .kind = Kind::choice,
-           .doc = "free gains: one phase for both hands, a phase per hand, a complex gain per hand, or a "
-                  "Jones matrix",
+           .doc = "free gains: one phase for both hands, a phase per hand, a complex gain per hand, a Jones "
+                  "matrix, or an electron content (phase -8.448e9 TEC / frequency)",
            .fallback = "diagonal",
-           .choices = {"scalar-phase", "phase", "diagonal", "full"}},
+           .choices = {"scalar-phase", "phase", "diagonal", "full", "tec"}},
           {.key = "interval",
            .kind = Kind::quantity,
            .doc =
@@ -555,6 +566,36 @@ StageSchema calibrate_stage() {
            .kind = Kind::text,
            .doc = "column for the corrected data; without it gains are not applied",
            .example = "CORRECTED_DATA"},
+          {.key = "directions",
+           .kind = Kind::text,
+           .doc = "gains of their own for parts of the model: a number of clusters of its components, or "
+                  "FILE.reg, regions of DS9 to the nearest of whose directions components belong; without it "
+                  "gains hold for the whole sky",
+           .example = "7"},
+          {.key = "solver",
+           .kind = Kind::choice,
+           .doc = "of gains with directions: one antenna and direction after the other, or all together "
+                  "after that",
+           .fallback = "iterative",
+           .choices = {"iterative", "levenberg-marquardt"}},
+          {.key = "smooth",
+           .kind = Kind::quantity,
+           .doc = "full width at half maximum of the Gaussian that gains are smoothed with in frequency; "
+                  "0Hz: free",
+           .fallback = "0Hz",
+           .dimension = Dimension::frequency,
+           .min = 0,
+           .example = "4MHz"},
+          {.key = "robust",
+           .kind = Kind::number,
+           .doc = "degrees of freedom of Student's t that residuals are taken to have, which makes outliers "
+                  "count less; 0 is a normal distribution",
+           .fallback = "0",
+           .min = 0},
+          {.key = "facets",
+           .kind = Kind::output_path,
+           .doc = "regions of DS9 for the Voronoi cells of the directions",
+           .example = "facets.reg"},
       }};
 }
 
@@ -623,6 +664,15 @@ const SectionSchema& runtime_section() {
            .min = 64.0 * 1024 * 1024,
            .range_text = "at least 64MiB",
            .example = "2GiB"},
+          {.key = "cache",
+           .kind = Kind::text,
+           .doc = "folder on a fast disk for a compact copy of visibilities that do not fit in memory, "
+                  "written in the first "
+                  "pass over them and read in later ones; auto: beside the products, if they have room; "
+                  "none: the sets are "
+                  "read again",
+           .fallback = "auto",
+           .example = "/scratch"},
           {.key = "pipeline",
            .kind = Kind::choice,
            .doc =
@@ -636,6 +686,12 @@ const SectionSchema& runtime_section() {
            .doc = "strict: the same bits whatever the workers; relaxed: the same within the accuracy",
            .fallback = "strict",
            .choices = {"strict", "relaxed"}},
+          {.key = "trace",
+           .kind = Kind::choice,
+           .doc = "on: every task, read and write is recorded; fxt: StarPU's own trace too; off: neither, "
+                  "and no reports",
+           .fallback = "on",
+           .choices = {"on", "off", "fxt"}},
       }};
   return kRuntime;
 }

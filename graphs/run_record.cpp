@@ -1,11 +1,19 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "graphs/run_record.hpp"
 
+#include <spdlog/spdlog.h>
+
 #include <algorithm>
 #include <chrono>
+#include <filesystem>
 
+#include "fringeflow_version.hpp"
+#include "io/error.hpp"
+#include "io/measurement_set.hpp"
+#include "traces/io_statistics.hpp"
 #include "traces/machine_file.hpp"
 #include "traces/metrics.hpp"
+#include "traces/timeline_file.hpp"
 
 namespace fringeflow::graphs {
 namespace {
@@ -16,7 +24,14 @@ double now_s() {
 
 }  // namespace
 
-RunRecord::RunRecord() : begin_s_(now_s()), io_begin_(runtime::process_io()), thread_([this] { watch(); }) {}
+RunRecord::RunRecord(bool trace)
+    : begin_s_(now_s()),
+      io_begin_(runtime::process_io()),
+      trace_(trace),
+      probes_begin_(io::bytes_read_by_probes()),
+      thread_([this] { watch(); }) {
+  if (trace_) runtime::start_io_trace();
+}
 
 RunRecord::~RunRecord() { end(); }
 
@@ -45,6 +60,7 @@ void RunRecord::end() {
   if (!thread_.joinable()) return;
   end_s_ = seconds();
   energy_ = meter_.read();
+  if (trace_) io_trace_ = runtime::stop_io_trace();
   io_ = runtime::process_io();
   {
     const std::lock_guard lock(mutex_);
@@ -75,6 +91,14 @@ nlohmann::json RunRecord::metrics(const runtime::Runtime& runtime, const runtime
                 {"write_calls", io_.write_calls - io_begin_.write_calls},
                 {"disk_read_bytes", io_.read_disk - io_begin_.read_disk},
                 {"disk_written_bytes", io_.written_disk - io_begin_.written_disk}};
+  if (!trace_) json["trace"] = "off";
+  if (trace_ && runtime::io_trace_available()) {
+    runtime::ProcessIo process;
+    process.read_chars = io_.read_chars - io_begin_.read_chars;
+    process.written_chars = io_.written_chars - io_begin_.written_chars;
+    json["io"].update(
+        traces::io_statistics(io_trace_, timeline, process, io::bytes_read_by_probes() - probes_begin_));
+  }
   return json;
 }
 
@@ -127,6 +151,49 @@ nlohmann::json run_metrics(const RunFigures& figures, const runtime::Timeline& t
   json["memory_bandwidth_gb_s"] = static_cast<double>(measured.task_bytes) * 1e-9 / figures.time_s;
   json["memory_efficiency_gb_j"] = static_cast<double>(measured.task_bytes) * 1e-9 / joule;
   return json;
+}
+
+void write_traces(const io::RunDirectory& directory, const RunRecord& record,
+                  const runtime::Timeline& timeline, const nlohmann::json& metrics) {
+  // What an earlier run left there is not this run's.
+  std::error_code ignored;
+  for (const char* name : {"timeline.json", "io.pfw"}) std::filesystem::remove(directory.file(name), ignored);
+  if (metrics.value("trace", "on") != "off")
+    directory.write_text("timeline.json", traces::perfetto_json(timeline));
+  if (metrics["io"].contains("reads"))
+    directory.write_text("io.pfw", traces::dftracer_events(record.io_trace(), timeline));
+  directory.write_json("metrics.json", metrics);
+}
+
+void leave_run(const std::string& prefix, const std::string& workflow_text, RunRecord& record,
+               const runtime::Runtime& runtime, int64_t visibilities, const nlohmann::json& more) {
+  record.end();
+  try {
+    const io::RunDirectory directory(prefix);
+    const auto timeline = record.timeline(runtime);
+    auto metrics = record.metrics(runtime, timeline, visibilities);
+    if (more.is_object()) metrics.update(more);
+    directory.write_text("workflow.yaml", workflow_text);
+    directory.write_environment({{"fringeflow", FRINGEFLOW_VERSION},
+                                 {"git", FRINGEFLOW_GIT},
+                                 {"starpu", runtime.info().starpu_version}});
+    write_traces(directory, record, timeline, metrics);
+  } catch (const RunError& error) {
+    spdlog::warn("no record of this run is kept: {}", error.what());
+  }
+}
+
+RuntimeOptions with_fxt_folder(RuntimeOptions options, const std::string& prefix) {
+  options.fxt_folder = prefix + "-run";
+  return options;
+}
+
+std::string run_prefix(std::string product) {
+  while (product.size() > 1 && product.back() == '/') product.pop_back();
+  const size_t slash = product.find_last_of('/'), dot = product.find_last_of('.');
+  if (dot != std::string::npos && dot > 0 && (slash == std::string::npos || dot > slash + 1))
+    product.resize(dot);
+  return product;
 }
 
 }  // namespace fringeflow::graphs

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "io/run_directory.hpp"
+#include "runtime/io_trace.hpp"
 #include "runtime/machine.hpp"
 #include "runtime/runtime.hpp"
 #include "traces/energy.hpp"
@@ -33,7 +34,8 @@ nlohmann::json run_metrics(const RunFigures& figures, const runtime::Timeline& t
 class RunRecord {
  public:
   /// The job begins: clock, counters and a thread that looks at memory ten times a second.
-  RunRecord();
+  /// @param trace false: reads and writes are not kept
+  explicit RunRecord(bool trace = true);
   ~RunRecord();
   RunRecord(const RunRecord&) = delete;
   RunRecord& operator=(const RunRecord&) = delete;
@@ -46,6 +48,8 @@ class RunRecord {
 
   /// The timeline of the runtime, with memory. After wait_all().
   runtime::Timeline timeline(const runtime::Runtime& runtime) const;
+  /// Reads and writes since the beginning. After end().
+  const runtime::IoTrace& io_trace() const { return io_trace_; }
   /// Under the names of metrics.json, what all jobs have. After end().
   /// @param visibilities of the input, however often they are used
   nlohmann::json metrics(const runtime::Runtime& runtime, const runtime::Timeline& timeline,
@@ -59,6 +63,9 @@ class RunRecord {
   traces::EnergyMeter meter_;
   std::optional<traces::Energy> energy_;
   runtime::ProcessIo io_begin_, io_;
+  bool trace_ = true;
+  int64_t probes_begin_ = 0;
+  runtime::IoTrace io_trace_;
   std::vector<std::pair<std::string, double>> phases_;
   mutable std::mutex mutex_;
   std::condition_variable wake_;
@@ -66,5 +73,20 @@ class RunRecord {
   std::vector<runtime::MemorySample> memory_;  ///< on the steady clock
   std::thread thread_;
 };
+
+/// Writes timeline.json and metrics.json, and io.pfw where calls were seen.
+void write_traces(const io::RunDirectory& directory, const RunRecord& record,
+                  const runtime::Timeline& timeline, const nlohmann::json& metrics);
+
+/// Leaves PREFIX-run/ of a job that ended well: workflow, timeline, metrics, reads and writes, versions. Where the folder cannot be
+/// written, that is a warning. @param more added to the metrics
+void leave_run(const std::string& prefix, const std::string& workflow_text, RunRecord& record,
+               const runtime::Runtime& runtime, int64_t visibilities, const nlohmann::json& more = {});
+
+/// The options, with StarPU's own trace going to PREFIX-run/ where one is asked for.
+RuntimeOptions with_fxt_folder(RuntimeOptions options, const std::string& prefix);
+
+/// "sim.ms" or "gains.h5" without its extension: where the run directory of a job goes that makes it.
+std::string run_prefix(std::string product);
 
 }  // namespace fringeflow::graphs

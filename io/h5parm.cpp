@@ -9,6 +9,7 @@
 #include <cstring>
 #include <filesystem>
 #include <map>
+#include <span>
 
 #include "io/atomic_file.hpp"
 #include "io/error.hpp"
@@ -107,8 +108,32 @@ Handle group_in(hid_t parent, const char* name) {
   return {H5Gcreate2(parent, name, H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT), H5Gclose, name};
 }
 
-void solution_table(hid_t set, const char* name, const char* title, const GainTable& table,
+/// What a file holds: tables of one or more directions; those without names have no axis dir.
+struct Contents {
+  std::span<const GainTable> tables;
+  std::span<const std::string> names;
+  std::vector<std::string> sources;
+  std::vector<Direction> directions;  ///< of the sources
+  const TecTable* tec = nullptr;
+  std::vector<std::string> tec_names;
+};
+
+/// [time][freq][ant][dir][pol] of `value(table, index)`.
+template <class Value>
+std::vector<double> interleaved(std::span<const GainTable> tables, Value&& value) {
+  const auto pols = static_cast<size_t>(tables.front().pols()),
+             rows = static_cast<size_t>(tables.front().size()) / pols;
+  std::vector<double> out;
+  out.reserve(rows * pols * tables.size());
+  for (size_t row = 0; row < rows; ++row)
+    for (const auto& table : tables)
+      for (size_t p = 0; p < pols; ++p) out.push_back(value(table, row * pols + p));
+  return out;
+}
+
+void solution_table(hid_t set, const char* name, const char* title, const Contents& contents,
                     const std::vector<double>& values) {
+  const GainTable& table = contents.tables.front();
   const Handle group = group_in(set, name);
   text_attribute(group, "CLASS", "GROUP");
   text_attribute(group, "VERSION", "1.0");
@@ -117,21 +142,31 @@ void solution_table(hid_t set, const char* name, const char* title, const GainTa
   for (const auto& antenna : table.antennas) names.push_back(antenna.name);
   std::vector<hsize_t> extents{table.times_s.size(), table.freq_hz.size(), names.size()};
   std::string axes = "time,freq,ant";
+  if (!contents.names.empty()) {
+    extents.push_back(contents.names.size());
+    axes += ",dir";
+  }
   if (!table.polarisations.empty()) {
     extents.push_back(table.polarisations.size());
     axes += ",pol";
   }
-  const std::vector<float> weight(table.valid.begin(), table.valid.end());
+  const auto valid =
+      interleaved(contents.tables, [](const GainTable& t, size_t i) { return t.valid[i] != 0 ? 1. : 0.; });
+  const std::vector<float> weight(valid.begin(), valid.end());
   dataset(group, "val", H5T_NATIVE_DOUBLE, extents, values.data(), axes);
   dataset(group, "weight", H5T_NATIVE_FLOAT, extents, weight.data(), axes);
   dataset(group, "time", H5T_NATIVE_DOUBLE, {extents[0]}, table.times_s.data());
   dataset(group, "freq", H5T_NATIVE_DOUBLE, {extents[1]}, table.freq_hz.data());
   text_dataset(group, "ant", names, 16);
+  if (!contents.names.empty())
+    text_dataset(group, "dir", {contents.names.begin(), contents.names.end()}, 128);
   if (!table.polarisations.empty()) text_dataset(group, "pol", table.polarisations, 2);
 }
 
 /// The file's bytes: HDF5 makes it in memory, so that AtomicFile can write it.
-std::string image_of(const GainTable& table, const TecTable* tec) {
+std::string image_of(const Contents& contents) {
+  const GainTable& table = contents.tables.front();
+  const TecTable* tec = contents.tec;
   const Handle access(H5Pcreate(H5P_FILE_ACCESS), H5Pclose, "file access");
   check(H5Pset_fapl_core(access, 1 << 20, false), "a file in memory");
   const Handle file(H5Fcreate("gains.h5", H5F_ACC_TRUNC, H5P_DEFAULT, access), H5Fclose, "a file in memory");
@@ -150,15 +185,10 @@ std::string image_of(const GainTable& table, const TecTable* tec) {
                            static_cast<float>(antenna.position_m[2])});
     }
     named_table(set, "antenna", "position", 16, names, positions);
-    std::vector<std::string> sources{"POINTING"};
-    std::vector<std::vector<float>> directions{
-        {static_cast<float>(table.centre.ra_rad), static_cast<float>(table.centre.dec_rad)}};
-    if (tec)
-      for (const auto& one : tec->directions) {
-        sources.push_back(fmt::format("DIR{:04}", directions.size() - 1));
-        directions.push_back({static_cast<float>(one.ra_rad), static_cast<float>(one.dec_rad)});
-      }
-    named_table(set, "source", "dir", 128, sources, directions);
+    std::vector<std::vector<float>> directions;
+    for (const auto& one : contents.directions)
+      directions.push_back({static_cast<float>(one.ra_rad), static_cast<float>(one.dec_rad)});
+    named_table(set, "source", "dir", 128, contents.sources, directions);
     if (tec) {
       const Handle group = group_in(set, "tec000");
       text_attribute(group, "CLASS", "GROUP");
@@ -166,19 +196,22 @@ std::string image_of(const GainTable& table, const TecTable* tec) {
       text_attribute(group, "TITLE", "tec");
       const std::vector<hsize_t> extents{tec->times_s.size(), names.size(), tec->directions.size()};
       dataset(group, "val", H5T_NATIVE_DOUBLE, extents, tec->tec.data(), "time,ant,dir");
-      const std::vector<double> weight(tec->tec.size(), 1);
+      std::vector<double> weight(tec->valid.begin(), tec->valid.end());
+      weight.resize(tec->tec.size(), 1);
       dataset(group, "weight", H5T_NATIVE_DOUBLE, extents, weight.data(), "time,ant,dir");
       dataset(group, "time", H5T_NATIVE_DOUBLE, {tec->times_s.size()}, tec->times_s.data());
       text_dataset(group, "ant", names, 16);
-      text_dataset(group, "dir", {sources.begin() + 1, sources.end()}, 128);
+      text_dataset(group, "dir", contents.tec_names, 128);
     }
-    std::vector<double> values(table.gains.size());
-    if (table.amplitudes) {
-      for (size_t i = 0; i < values.size(); ++i) values[i] = table.valid[i] ? std::abs(table.gains[i]) : 1;
-      solution_table(set, "amplitude000", "amplitude", table, values);
-    }
-    for (size_t i = 0; i < values.size(); ++i) values[i] = table.valid[i] ? std::arg(table.gains[i]) : 0;
-    solution_table(set, "phase000", "phase", table, values);
+    if (table.amplitudes)
+      solution_table(set, "amplitude000", "amplitude", contents,
+                     interleaved(contents.tables, [](const GainTable& t, size_t i) {
+                       return t.valid[i] ? std::abs(t.gains[i]) : 1.;
+                     }));
+    solution_table(set, "phase000", "phase", contents,
+                   interleaved(contents.tables, [](const GainTable& t, size_t i) {
+                     return t.valid[i] ? std::arg(t.gains[i]) : 0.;
+                   }));
   }
   check(H5Fflush(file, H5F_SCOPE_GLOBAL), "a file in memory");
   const ssize_t bytes = H5Fget_file_image(file, nullptr, 0);
@@ -257,10 +290,10 @@ std::vector<std::string> read_axes(hid_t group) {
   return axes;
 }
 
-/// One solution table, turned to the order time, freq, ant, pol.
+/// One solution table, turned to the order dir, time, freq, ant, pol.
 struct Solutions {
   std::vector<double> time, freq, value, weight;
-  std::vector<std::string> ant, pol;
+  std::vector<std::string> ant, pol, dir;
 };
 
 Solutions read_solutions(hid_t set, const std::string& name) {
@@ -282,13 +315,14 @@ Solutions read_solutions(hid_t set, const std::string& name) {
   }
   for (const auto& [axis, size] : along) {
     const bool known = axis == "time" || axis == "freq" || axis == "ant" || axis == "pol" || axis == "dir";
-    if (!known || (axis == "dir" && size.first != 1))
+    if (!known)
       throw RunError(
           fmt::format("HDF5: {}: axis {} of {} entries is not understood", name, axis, size.first));
   }
   if (along.count("time")) out.time = read_numbers(group, "time");
   if (along.count("freq")) out.freq = read_numbers(group, "freq");
   if (along.count("pol")) out.pol = read_texts(group, "pol");
+  if (along.count("dir")) out.dir = read_texts(group, "dir");
   const auto axis = [&](const char* key, size_t have) {
     const auto found = along.find(key);
     if (found == along.end()) return std::pair<int64_t, int64_t>{1, 0};
@@ -298,32 +332,47 @@ Solutions read_solutions(hid_t set, const std::string& name) {
     return found->second;
   };
   const auto t = axis("time", out.time.size()), f = axis("freq", out.freq.size()),
-             a = axis("ant", out.ant.size()), p = axis("pol", out.pol.size());
-  for (int64_t i = 0; i < t.first; ++i)
-    for (int64_t j = 0; j < f.first; ++j)
-      for (int64_t k = 0; k < a.first; ++k)
-        for (int64_t l = 0; l < p.first; ++l) {
-          const auto at = static_cast<size_t>(i * t.second + j * f.second + k * a.second + l * p.second);
-          out.value.push_back(value[at]);
-          out.weight.push_back(weight[at]);
-        }
+             a = axis("ant", out.ant.size()), p = axis("pol", out.pol.size()),
+             d = axis("dir", out.dir.size());
+  for (int64_t h = 0; h < d.first; ++h)
+    for (int64_t i = 0; i < t.first; ++i)
+      for (int64_t j = 0; j < f.first; ++j)
+        for (int64_t k = 0; k < a.first; ++k)
+          for (int64_t l = 0; l < p.first; ++l) {
+            const auto at =
+                static_cast<size_t>(h * d.second + i * t.second + j * f.second + k * a.second + l * p.second);
+            out.value.push_back(value[at]);
+            out.weight.push_back(weight[at]);
+          }
   return out;
 }
 
-}  // namespace
-
-void write_h5parm(const std::string& path, const GainTable& table, const TecTable* tec) {
-  const Quiet quiet;
-  std::string image;
-  try {
-    image = image_of(table, tec);
-  } catch (const RunError& error) {
-    throw RunError(fmt::format("{} cannot be written: {}", path, error.what()));
+/// The table of sources: names with their directions.
+std::map<std::string, Direction> read_sources(hid_t set) {
+  const Handle data = open_dataset(set, "source"), type(H5Dget_type(data), H5Tclose, "source");
+  const int name_at = H5Tget_member_index(type, "name"), dir_at = H5Tget_member_index(type, "dir");
+  if (name_at < 0 || dir_at < 0) throw RunError("HDF5: source lacks name or dir");
+  const Handle text(H5Tget_member_type(type, static_cast<unsigned>(name_at)), H5Tclose, "source");
+  if (H5Tget_class(text) != H5T_STRING || H5Tis_variable_str(text) > 0)
+    throw RunError("HDF5: source does not hold names of fixed length");
+  const size_t length = H5Tget_size(text), row = length + 2 * sizeof(double);
+  const hsize_t two = 2;
+  const Handle pair(H5Tarray_create2(H5T_NATIVE_DOUBLE, 1, &two), H5Tclose, "source"),
+      memory(H5Tcreate(H5T_COMPOUND, row), H5Tclose, "source");
+  check(H5Tinsert(memory, "name", 0, text), "source");
+  check(H5Tinsert(memory, "dir", length, pair), "source");
+  std::string packed(static_cast<size_t>(count_of(extents_of(data))) * row, '\0');
+  check(H5Dread(data, memory, H5S_ALL, H5S_ALL, H5P_DEFAULT, packed.data()), "source");
+  std::map<std::string, Direction> sources;
+  for (size_t at = 0; at < packed.size(); at += row) {
+    double direction[2];
+    std::memcpy(direction, packed.data() + at + length, sizeof direction);
+    sources[unpadded(packed.data() + at, length)] = {direction[0], direction[1]};
   }
-  write_file(path, image);
+  return sources;
 }
 
-GainTable read_h5parm(const std::string& path) {
+DirectionalGains read_all(const std::string& path, bool directional) {
   const Quiet quiet;
   std::error_code ignored;
   if (!std::filesystem::exists(path, ignored)) throw UserError("no such file: " + path);
@@ -335,8 +384,9 @@ GainTable read_h5parm(const std::string& path) {
     table.amplitudes = H5Lexists(set, "amplitude000", H5P_DEFAULT) > 0;
     Solutions amplitude;
     if (table.amplitudes) amplitude = read_solutions(set, "amplitude000");
-    if (table.amplitudes && (amplitude.time != phase.time || amplitude.freq != phase.freq ||
-                             amplitude.ant != phase.ant || amplitude.pol != phase.pol))
+    if (table.amplitudes &&
+        (amplitude.time != phase.time || amplitude.freq != phase.freq || amplitude.dir != phase.dir ||
+         amplitude.ant != phase.ant || amplitude.pol != phase.pol))
       throw RunError("HDF5: amplitude000 and phase000 have different axes");
     table.times_s = phase.time;
     table.freq_hz = phase.freq;
@@ -345,18 +395,79 @@ GainTable read_h5parm(const std::string& path) {
       table.antennas.emplace_back();
       table.antennas.back().name = name;
     }
-    for (size_t i = 0; i < phase.value.size(); ++i) {
-      const double size = table.amplitudes ? amplitude.value[i] : 1;
-      // LoSoTo marks flagged solutions by NaN as well.
-      const bool valid = phase.weight[i] > 0 && (!table.amplitudes || amplitude.weight[i] > 0) &&
-                         std::isfinite(size) && std::isfinite(phase.value[i]);
-      table.gains.push_back(valid ? std::polar(size, phase.value[i]) : 1.);
-      table.valid.push_back(valid);
+    DirectionalGains out;
+    if (phase.dir.size() > 1 && !directional)
+      throw RunError(
+          fmt::format("HDF5: it has {} directions, and gains of one are wanted", phase.dir.size()));
+    if (directional && !phase.dir.empty()) {
+      const auto sources = read_sources(set);
+      for (const auto& name : phase.dir) {
+        const auto found = sources.find(name);
+        if (found == sources.end())
+          throw RunError(fmt::format("HDF5: direction {} is not among its sources", name));
+        out.names.push_back(name);
+        out.directions.push_back(found->second);
+      }
     }
-    return table;
+    const size_t count = std::max<size_t>(phase.dir.size(), 1), each = phase.value.size() / count;
+    for (size_t d = 0; d < count; ++d) {
+      GainTable& one = out.tables.emplace_back(table);
+      for (size_t i = d * each; i < (d + 1) * each; ++i) {
+        const double size = table.amplitudes ? amplitude.value[i] : 1;
+        // LoSoTo marks flagged solutions by NaN as well.
+        const bool valid = phase.weight[i] > 0 && (!table.amplitudes || amplitude.weight[i] > 0) &&
+                           std::isfinite(size) && std::isfinite(phase.value[i]);
+        one.gains.push_back(valid ? std::polar(size, phase.value[i]) : 1.);
+        one.valid.push_back(valid);
+      }
+      if (d < out.directions.size()) one.centre = out.directions[d];
+    }
+    return out;
   } catch (const RunError& error) {
     throw UserError(fmt::format("{} is not a gains file (h5parm): {}", path, error.what()));
   }
 }
+
+void write_contents(const std::string& path, const Contents& contents) {
+  const Quiet quiet;
+  std::string image;
+  try {
+    image = image_of(contents);
+  } catch (const RunError& error) {
+    throw RunError(fmt::format("{} cannot be written: {}", path, error.what()));
+  }
+  write_file(path, image);
+}
+
+}  // namespace
+
+void write_h5parm(const std::string& path, const GainTable& table, const TecTable* tec) {
+  Contents contents;
+  contents.tables = {&table, 1};
+  contents.sources = {"POINTING"};
+  contents.directions = {table.centre};
+  contents.tec = tec;
+  if (tec)
+    for (const auto& one : tec->directions) {
+      contents.tec_names.push_back(fmt::format("DIR{:04}", contents.tec_names.size()));
+      contents.sources.push_back(contents.tec_names.back());
+      contents.directions.push_back(one);
+    }
+  write_contents(path, contents);
+}
+
+void write_h5parm(const std::string& path, const DirectionalGains& gains, const TecTable* tec) {
+  Contents contents;
+  contents.tables = gains.tables;
+  contents.names = gains.names;
+  contents.sources = contents.tec_names = gains.names;
+  contents.directions = gains.directions;
+  contents.tec = tec;
+  write_contents(path, contents);
+}
+
+GainTable read_h5parm(const std::string& path) { return std::move(read_all(path, false).tables.front()); }
+
+DirectionalGains read_directional_h5parm(const std::string& path) { return read_all(path, true); }
 
 }  // namespace fringeflow::io

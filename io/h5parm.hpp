@@ -32,19 +32,33 @@ struct GainTable {
   }
 };
 
+/// Gains of several directions: one table for each, with the same axes.
+struct DirectionalGains {
+  std::vector<std::string> names;  ///< as in the file's table of sources, "[D0]"
+  std::vector<Direction> directions;
+  std::vector<GainTable> tables;
+};
+
 /// Electron content above antennas towards directions: a phase of kTecRadHz · TEC / ν.
 struct TecTable {
   std::vector<double> times_s;
   std::vector<Antenna> antennas;
   std::vector<Direction> directions;
-  std::vector<double> tec;  ///< [time][antenna][direction], TECU
+  std::vector<double> tec;          ///< [time][antenna][direction], TECU
+  std::vector<uint8_t> valid = {};  ///< the same extents; empty: all
 };
 
 /// Writes the file, whole or not at all: amplitude000 and phase000 and, with `tec`, tec000 beside them. A flagged gain is written as 1
 /// with weight 0. Throws RunError naming the path.
 void write_h5parm(const std::string& path, const GainTable& table, const TecTable* tec = nullptr);
 
+/// The same with an axis dir, in the order time, freq, ant, dir, pol; the table of sources has the directions. `tec` belongs to them.
+void write_h5parm(const std::string& path, const DirectionalGains& gains, const TecTable* tec = nullptr);
+
 /// Reads sol000 of such a file; axes may come in any order, dir has one entry. Throws UserError naming the path and what it lacks.
 GainTable read_h5parm(const std::string& path);
+
+/// The same with any number of directions, which are looked up in the table of sources.
+DirectionalGains read_directional_h5parm(const std::string& path);
 
 }  // namespace fringeflow::io

@@ -88,6 +88,9 @@ struct ChunkBuffers {
 };
 
 struct GainTable;
+class GainLookup;
+
+struct NewMeasurementSet;
 
 /// Where visibilities to image come from, as far as planning needs to know: what there is, and UVW.
 class VisibilitySource {
@@ -112,6 +115,9 @@ class MeasurementSet final : public VisibilitySource {
   /// file, not an MS, missing column, unknown field or window, channel range outside; RunError: unreadable,
   /// truncated, no rows.
   MeasurementSet(const std::string& path, const Selection& selection);
+  /// A set that does not exist yet, as simulate would write it: it can be planned with, its visibilities cannot be read. Of the
+  /// selection, channels count. Throws UserError: what simulate would refuse; a selection of times.
+  MeasurementSet(const std::string& path, const NewMeasurementSet& declared, const Selection& selection);
   ~MeasurementSet() override;
   MeasurementSet(MeasurementSet&&) noexcept;
   MeasurementSet& operator=(MeasurementSet&&) noexcept;
@@ -130,6 +136,11 @@ class MeasurementSet final : public VisibilitySource {
       const std::function<void(const ChunkSpec&, View<const double, 2>)>& visit) override;
   void read_uvw(const ChunkSpec& chunk, const std::optional<Direction>& centre,
                 View<double, 2> uvw_m) override;
+
+  /// TIME and antennas of the rows of a chunk. @param time_s [row]   @param antennas [row][2]
+  void read_rows(const ChunkSpec& chunk, View<double, 1> time_s, View<int32_t, 2> antennas);
+  /// Gains by this set's antennas. @param what their file, for messages. Throws UserError as correct_for() does.
+  std::shared_ptr<const GainLookup> lookup(const GainTable& table, const std::string& what) const;
 
   /// Corrects what read() delivers for gains, in memory: one table after the other, the first is the outermost. Data without a valid
   /// gain are flagged. Throws UserError for gains of other antennas or feeds.
@@ -153,6 +164,9 @@ class MeasurementSet final : public VisibilitySource {
 /// Checks that sets can be imaged together: same phase centre unless `centre` is given. Throws UserError.
 void check_compatible(std::span<const std::shared_ptr<MeasurementSet>> sets,
                       const std::optional<Direction>& centre);
+
+/// Bytes that children of this process have read so far to look at sets before it opened them: damaged ones end casacore.
+int64_t bytes_read_by_probes();
 
 /// Writes a column of an existing set (MODEL_DATA, CORRECTED_DATA), chunk by chunk; creates it, tiled like
 /// DATA, if absent. Every other column stays as it is.

@@ -198,6 +198,18 @@ struct RowBlock {
   void reserve(int64_t rows);
 };
 
+/// A set that is known by its description only.
+struct DeclaredSet {
+  std::vector<std::array<double, 3>> uvw_m;  ///< [time][antenna]
+  int64_t times = 0, antennas = 0;
+  Direction phase_centre;
+  int64_t baselines() const { return antennas * (antennas - 1) / 2; }
+  std::vector<ChunkSpec> scan(
+      MeasurementSetInfo& info, int64_t target_visibilities, const std::optional<Direction>& centre,
+      const std::function<void(const ChunkSpec&, View<const double, 2>)>& visit) const;
+  void read_uvw(const ChunkSpec& chunk, const std::optional<Direction>& centre, View<double, 2> out) const;
+};
+
 /// Which columns load_rows() reads.
 struct RowNeeds {
   bool antennas = true, field = true, data_desc = true, time = true, flag_row = true, uvw = true;
@@ -211,6 +223,7 @@ class GainLookup;
 
 struct MeasurementSet::Impl {
   MeasurementSetInfo info;
+  std::optional<detail::DeclaredSet> declared;           ///< then there is no table
   std::vector<std::shared_ptr<const GainLookup>> gains;  ///< that read() corrects for, the outermost first
   Selection selection;
   std::shared_ptr<std::mutex> mutex;

@@ -64,21 +64,25 @@ RowEdit row_edit(const Selection& s) {
 
 }  // namespace
 
-void MeasurementSet::correct_for(std::span<const std::shared_ptr<const GainTable>> gains) {
-  Impl& m = *impl_;
+std::shared_ptr<const GainLookup> MeasurementSet::lookup(const GainTable& table,
+                                                         const std::string& what) const {
+  const Impl& m = *impl_;
   std::vector<int> codes;
   for (const auto& d : m.sub.data_descriptions)
     if (d.window >= 0) codes = d.correlations;
-  m.gains.clear();
-  for (const auto& table : gains)
-    m.gains.push_back(
-        std::make_shared<const GainLookup>(*table, m.info.antennas, codes, "the gains", m.info.path));
+  return std::make_shared<const GainLookup>(table, m.info.antennas, codes, what, m.info.path);
+}
+
+void MeasurementSet::correct_for(std::span<const std::shared_ptr<const GainTable>> gains) {
+  impl_->gains.clear();
+  for (const auto& table : gains) impl_->gains.push_back(lookup(*table, "the gains"));
 }
 
 ReadStatistics MeasurementSet::read(const ChunkSpec& chunk, const std::string& stokes,
                                     const std::optional<Direction>& centre, ChunkBuffers& out) {
   Impl& m = *impl_;
   const std::lock_guard lock(*m.mutex);
+  if (m.declared) throw RunError(m.name() + " does not exist yet");
   const auto& window = m.info.windows.at(static_cast<size_t>(chunk.window));
   const auto& description = m.sub.data_descriptions[static_cast<size_t>(window.data_desc_id)];
   const auto rotations = m.rotations(centre);
@@ -214,6 +218,7 @@ void MeasurementSet::read_uvw(const ChunkSpec& chunk, const std::optional<Direct
                               View<double, 2> uvw_m) {
   Impl& m = *impl_;
   const std::lock_guard lock(*m.mutex);
+  if (m.declared) return m.declared->read_uvw(chunk, centre, uvw_m);
   const auto rotations = m.rotations(centre);
   int64_t at = 0;
   for (const RowRanges& ranges : blocks_of(chunk.row_ranges, 65536, 1)) {
@@ -227,6 +232,26 @@ void MeasurementSet::read_uvw(const ChunkSpec& chunk, const std::optional<Direct
       }
     }
   }
+}
+
+void MeasurementSet::read_rows(const ChunkSpec& chunk, View<double, 1> time_s, View<int32_t, 2> antennas) {
+  Impl& m = *impl_;
+  const std::lock_guard lock(*m.mutex);
+  int64_t at = 0;
+  for (const RowRanges& ranges : blocks_of(chunk.row_ranges, 65536, 1)) {
+    m.load_rows_of_read(ranges, m.needs_of_read(true, true));
+    int64_t i = 0;
+    for (const auto& [begin, end] : ranges)
+      for (int64_t row = begin; row < end; ++row, ++i) {
+        if (!m.selected(i, row)) continue;
+        if (at >= chunk.rows) throw RunError(m.name() + " has changed since it was scanned");
+        time_s(at) = m.rows.time[static_cast<size_t>(i)];
+        antennas(at, 0) = m.rows.antenna1[static_cast<size_t>(i)];
+        antennas(at, 1) = m.rows.antenna2[static_cast<size_t>(i)];
+        ++at;
+      }
+  }
+  if (at != chunk.rows) throw RunError(m.name() + " has changed since it was scanned");
 }
 
 int64_t MeasurementSet::buffer_bytes() const {

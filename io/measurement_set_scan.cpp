@@ -198,6 +198,7 @@ std::vector<ChunkSpec> MeasurementSet::scan(
     const std::function<void(const ChunkSpec&, View<const double, 2>)>& visit) {
   Impl& m = *impl_;
   const std::lock_guard lock(*m.mutex);
+  if (m.declared) return m.declared->scan(m.info, target_visibilities, centre, visit);
   const auto rotations = m.rotations(centre);
   m.scanned = false;
   m.row_counts.assign(static_cast<size_t>(m.info.rows), false);

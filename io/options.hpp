@@ -4,6 +4,7 @@
 /// What a user may ask for, as plain typed values: filled from the workflow or the command line, consumed by the graph builders.
 /// Units are in the names; defaults are the safe ones of the manual.
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -47,6 +48,10 @@ struct ImageOptions {
   int facets = 0;                   ///< per side, 0: chosen
   bool divide_by_n = false;
   bool psf = true;  ///< also make the point spread function
+  std::string
+      facet_gains;  ///< h5parm with directions, each of which holds for the pixels nearest to it; empty: none
+  std::string
+      facet_regions;  ///< DS9 regions whose centres are used instead of the directions of the gains; empty: none
 };
 
 enum class CleanAlgorithm { hogbom, clark, multiscale };
@@ -76,13 +81,22 @@ struct RuntimeOptions {
   std::string scheduler = "auto";
   int cpus = -1, gpus = -1, io_workers = -1;
   int64_t memory_bytes = 0;
+  std::string cache = "auto";  ///< folder of the visibilities' copy, "auto" or "none"
   bool strict = true;
+  bool trace = true;       ///< record every task, reads and writes
+  bool fxt = false;        ///< StarPU's own trace (FxT) as well
+  std::string fxt_folder;  ///< where it goes: the run directory
 };
+
+struct SimulateJob;
 
 /// One imaging job: MeasurementSets in, images out.
 struct ImagingJob {
   std::string name;
   std::vector<std::string> ms;
+  /// Stages of the same workflow that make some of `ms`: a forecast plans with what they declare where a set is not there yet.
+  std::vector<std::shared_ptr<const SimulateJob>> made_by;
+  bool plan_as_declared = false;  ///< even where such a set is there: forecasts
   Selection selection;
   ImageOptions image;
   DeconvolveOptions deconvolve;

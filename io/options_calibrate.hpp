@@ -11,10 +11,14 @@
 namespace fringeflow {
 
 /// Which gains are free. Scalar: one phase for both hands of an antenna; phase: one per hand; diagonal: a complex gain per hand; full: a
-/// Jones matrix.
-enum class SolveKind { scalar_phase, phase, diagonal, full };
+/// Jones matrix; tec: one electron content for both hands, whose phase goes as 1/ν.
+enum class SolveKind { scalar_phase, phase, diagonal, full, tec };
 
-/// Direction-independent gains of one MeasurementSet.
+/// How gains of several directions are fitted: by exact minima of one antenna and direction after the other, or with Levenberg-Marquardt
+/// steps of all together after those.
+enum class DirectionSolver { iterative, levenberg_marquardt };
+
+/// Gains of one MeasurementSet, for all of its sky together or direction by direction.
 struct CalibrateJob {
   std::string ms;
   std::string model;  ///< "point:FLUX" at the phase centre, a CSV catalogue, a component list or a FITS image
@@ -28,6 +32,14 @@ struct CalibrateJob {
   std::string apply_column;  ///< empty: gains are not applied
   bool plot = false;         ///< PNGs of amplitude and phase per antenna beside the h5parm
   bool normalise = false;    ///< amplitudes: the geometric mean over antennas and times is made 1
+  /// A number: the model's components in as many clusters; FILE.reg: every component belongs to the nearest of its directions; empty: gains
+  /// do not depend on direction.
+  std::string directions;
+  DirectionSolver solver = DirectionSolver::iterative;
+  double smooth_hz =
+      0;  ///< full width at half maximum of the Gaussian that gains are smoothed with in frequency; 0: free
+  double robust = 0;   ///< degrees of freedom of Student's t that residuals are taken to have; 0: normal
+  std::string facets;  ///< DS9 regions of the Voronoi cells of the directions, to write; empty: none
   RuntimeOptions runtime;
   std::string workflow_text, command_line;
 };

@@ -92,7 +92,8 @@ bool CostModel::recorded(const CodeletDef& codelet, Device device) const {
   return records_.contains(key(codelet, device));
 }
 
-void CostModel::learn(const CostSamples& all) {
+CostModel::Records CostModel::of_samples(const CostSamples& all) {
+  Records records;
   for (const auto& [key, samples] : all) {
     std::map<int, std::vector<double>> rates;
     for (const auto& sample : samples)
@@ -100,17 +101,36 @@ void CostModel::learn(const CostSamples& all) {
     for (auto& [size, sorted] : rates) {
       const auto middle = sorted.begin() + static_cast<std::ptrdiff_t>(sorted.size() / 2);
       std::nth_element(sorted.begin(), middle, sorted.end());
-      auto& record = records_[key][size];
-      // Runs weigh by their tasks, the past by at most as many again, so that records follow a changed machine.
-      const auto count = static_cast<int64_t>(sorted.size());
-      const auto old_weight = static_cast<double>(std::min(record.samples, count));
-      record.seconds_per_work =
-          (record.seconds_per_work * old_weight + *middle * static_cast<double>(count)) /
-          (old_weight + static_cast<double>(count));
-      record.samples += count;
+      records[key][size] = {*middle, static_cast<int64_t>(sorted.size())};
     }
   }
+  return records;
+}
+
+void CostModel::learn(const CostSamples& all) {
+  for (const auto& [key, sizes] : of_samples(all))
+    for (const auto& [size, fresh] : sizes) {
+      auto& record = records_[key][size];
+      // Runs weigh by their tasks, the past by at most as many again, so that records follow a changed machine.
+      const auto count = static_cast<double>(fresh.samples);
+      const auto old_weight = static_cast<double>(std::min(record.samples, fresh.samples));
+      record.seconds_per_work =
+          (record.seconds_per_work * old_weight + fresh.seconds_per_work * count) / (old_weight + count);
+      record.samples += fresh.samples;
+    }
   write();
+}
+
+void CostModel::prefer(const Records& records) {
+  for (const auto& [key, sizes] : records) records_[key] = sizes;
+}
+
+bool CostModel::measured(const std::string& key, double work) const {
+  const auto found = records_.find(key);
+  if (found == records_.end()) return false;
+  if (!(work > 0)) return true;
+  const auto nearest = found->second.lower_bound(size_of(work) - 1);
+  return nearest != found->second.end() && nearest->first <= size_of(work) + 1;
 }
 
 void CostModel::prefer(const CostSamples& all) {
@@ -129,7 +149,7 @@ void CostModel::prefer(const CostSamples& all) {
 }
 
 void CostModel::import(const Records& records) {
-  for (const auto& [key, sizes] : records) records_[key] = sizes;
+  prefer(records);
   if (!write()) throw RunError(file_.string() + ": the records cannot be written");
 }
 

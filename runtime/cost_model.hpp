@@ -47,6 +47,12 @@ class CostModel {
   void import(const Records& records);
 
   const Records& records() const { return records_; }
+  /// Medians of these tasks by size; tasks without work or time are left out.
+  static Records of_samples(const CostSamples& samples);
+  /// These stand for those of the same codelets from now on, in this object only.
+  void prefer(const Records& records);
+  /// True when a task of this size was measured, or one of half or double the size.
+  bool measured(const std::string& key, double work) const;
   /// Records as text, and back; damaged ones and another version's are left out.
   static std::string to_text(const Records& records);
   static Records from_text(const std::string& text);

@@ -12,12 +12,14 @@
 #include <cstdlib>
 #include <cstring>
 #include <deque>
+#include <filesystem>
 #include <mutex>
 #include <new>
 #include <thread>
 #include <unordered_map>
 
 #include "io/error.hpp"
+#include "runtime/io_trace.hpp"
 #include "runtime/machine.hpp"
 #include "runtime/memory.hpp"
 #include "runtime/nvtx.hpp"
@@ -108,6 +110,7 @@ void run_body(void* descriptors[], void* argument) noexcept {
 #endif
     [[maybe_unused]] const cuda::NvtxRange range(instance.codelet->name, instance.codelet->colour);
     const BodyContext context(instance.arguments.get(), buffers, device, stream);
+    const IoTask io_task(instance.id);
     if constexpr (device == Device::cpu)
       for (const Memory* memory : instance.fresh) memory->populate();
     try {
@@ -159,6 +162,11 @@ std::vector<SchedulerInfo> schedulers() {
                       (*policy)->policy_description ? (*policy)->policy_description : "",
                       refusal((*policy)->policy_name)});
   return result;
+}
+
+bool predicts_times(const std::string& scheduler) {
+  const std::string name = scheduler.starts_with("modular-") ? scheduler.substr(8) : scheduler;
+  return name.starts_with("dm") || name.find("heft") != std::string::npos;
 }
 
 struct Runtime::Impl {
@@ -269,6 +277,17 @@ Runtime::Runtime(const RuntimeOptions& options) : impl_(std::make_unique<Impl>()
 
   // Two runs on one machine must not pin themselves to the same cores; glibc must give freed blocks back.
   setenv("STARPU_WORKERS_NOBIND", "1", 1);
+  if (options.fxt) {
+#ifdef STARPU_USE_FXT
+    std::filesystem::create_directories(options.fxt_folder);
+    setenv("STARPU_FXT_TRACE", "1", 1);
+    setenv("STARPU_FXT_PREFIX", options.fxt_folder.c_str(), 1);
+    setenv("STARPU_FXT_SUFFIX", "fxt", 0);
+#else
+    runtime_alive = false;
+    throw UserError("runtime.trace: this StarPU was built without FxT");
+#endif
+  }
   if (std::getenv("STARPU_HOME") == nullptr) setenv("STARPU_HOME", cache_directory().c_str(), 0);
   mallopt(M_MMAP_THRESHOLD, 1 << 20);
 
@@ -297,7 +316,7 @@ Runtime::Runtime(const RuntimeOptions& options) : impl_(std::make_unique<Impl>()
     throw RunError("StarPU does not start (" + std::string(std::strerror(-error)) + ")");
   }
   impl_->started = true;
-  starpu_profiling_status_set(STARPU_PROFILING_ENABLE);
+  if (options.trace) starpu_profiling_status_set(STARPU_PROFILING_ENABLE);
   impl_->start_s = now_s();
   impl_->origin_s =
       std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();

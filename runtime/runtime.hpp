@@ -31,6 +31,8 @@ struct SchedulerInfo {
   std::string name, description, refused;
 };
 std::vector<SchedulerInfo> schedulers();
+/// True for policies that decide by predicted times: without records of the codelets they are not themselves.
+bool predicts_times(const std::string& scheduler);
 
 class Runtime final : public TaskSink {
  public:

@@ -13,7 +13,16 @@ namespace {
 
 constexpr const char* kMetrics[] = {"time_s",     "makespan_s",       "critical_path_s",   "area_bound_s",
                                     "efficiency", "utilisation",      "serial_share",      "hidden_io",
-                                    "energy_j",   "throughput_vis_s", "peak_memory_bytes", "model_error"};
+                                    "energy_j",   "throughput_vis_s", "peak_memory_bytes", "model_error",
+                                    "power_w"};
+// Where runs have them.
+constexpr const char* kQuality[] = {"dirty_rms_jy_beam",
+                                    "noise_jy_beam",
+                                    "dynamic_range",
+                                    "psnr_db",
+                                    "ssim",
+                                    "astrometric_error_asec",
+                                    "photometric_error_relative"};
 
 std::string csv(const std::string& text) {
   if (text.find_first_of(",\"\n") == std::string::npos) return text;
@@ -65,13 +74,17 @@ std::vector<size_t> pareto_front(const std::vector<std::vector<double>>& points,
   return front;
 }
 
-ExperimentTable::ExperimentTable(std::vector<std::string> axes, std::vector<std::vector<std::string>> points)
-    : axes_(std::move(axes)), points_(std::move(points)) {}
+ExperimentTable::ExperimentTable(std::vector<std::string> axes, std::vector<std::vector<std::string>> points,
+                                 std::vector<size_t> per)
+    : axes_(std::move(axes)), points_(std::move(points)), per_(std::move(per)) {}
 
 void ExperimentTable::add(ExperimentRun run) { runs_.push_back(std::move(run)); }
 
 std::vector<std::string> ExperimentTable::columns() const {
   std::vector<std::string> names(std::begin(kMetrics), std::end(kMetrics));
+  for (const char* name : kQuality)
+    if (std::any_of(runs_.begin(), runs_.end(), [&](const auto& run) { return run.metrics.contains(name); }))
+      names.emplace_back(name);
   std::set<std::string> sites;
   for (const auto& run : runs_)
     if (run.metrics.contains("sites"))
@@ -124,10 +137,11 @@ std::vector<ExperimentTable::Summary> ExperimentTable::summaries(const std::vect
       std::vector<double> values;
       for (const auto* run : good) values.push_back(metric_value(run->metrics, name));
       summary.median[name] = median(values);
+      std::erase_if(values, [](double v) { return std::isnan(v); });
+      summary.least[name] = values.empty() ? std::nan("") : *std::min_element(values.begin(), values.end());
+      summary.most[name] = values.empty() ? std::nan("") : *std::max_element(values.begin(), values.end());
       if (name == "time_s" && !values.empty())
-        summary.spread = (*std::max_element(values.begin(), values.end()) -
-                          *std::min_element(values.begin(), values.end())) /
-                         summary.median[name];
+        summary.spread = (summary.most[name] - summary.least[name]) / summary.median[name];
     }
     for (const auto& one : constraints) {
       const double value = summary.median[one.metric];
@@ -135,14 +149,22 @@ std::vector<ExperimentTable::Summary> ExperimentTable::summaries(const std::vect
     }
     summary.holds = summary.holds && !good.empty();
   }
-  std::vector<std::vector<double>> values;
-  for (const auto& summary : result) {
-    values.emplace_back();
-    for (const auto& one : front)
-      values.back().push_back(summary.holds ? summary.median.at(one.metric) : std::nan(""));
+  if (front.empty()) return result;
+  std::map<std::vector<std::string>, std::vector<size_t>> groups;
+  for (size_t p = 0; p < points_.size(); ++p) {
+    std::vector<std::string> problem;
+    for (const size_t axis : per_) problem.push_back(points_[p][axis]);
+    groups[problem].push_back(p);
   }
-  if (!front.empty())
-    for (const size_t p : pareto_front(values, front)) result[p].on_front = true;
+  for (const auto& [unused, members] : groups) {
+    std::vector<std::vector<double>> values;
+    for (const size_t p : members) {
+      values.emplace_back();
+      for (const auto& one : front)
+        values.back().push_back(result[p].holds ? result[p].median.at(one.metric) : std::nan(""));
+    }
+    for (const size_t i : pareto_front(values, front)) result[members[i]].on_front = true;
+  }
   return result;
 }
 
@@ -164,6 +186,40 @@ std::string ExperimentTable::summary_csv(const std::vector<Constraint>& constrai
     text += "\n";
   }
   return text;
+}
+
+nlohmann::json ExperimentTable::json(const std::vector<Constraint>& constraints,
+                                     const std::vector<Objective>& front) const {
+  auto names = columns();
+  for (const auto& one : front)
+    if (std::find(names.begin(), names.end(), one.metric) == names.end()) names.push_back(one.metric);
+  const auto all = summaries(constraints, front);
+  auto number = [](double value) {
+    return std::isfinite(value) ? nlohmann::json(value) : nlohmann::json(nullptr);
+  };
+  nlohmann::json json{{"axes", axes_},
+                      {"metrics", names},
+                      {"objectives", nlohmann::json::array()},
+                      {"constraints", nlohmann::json::array()},
+                      {"points", nlohmann::json::array()}};
+  for (const auto& one : front)
+    json["objectives"].push_back({{"metric", one.metric}, {"maximise", one.maximise}});
+  for (const auto& one : constraints)
+    json["constraints"].push_back(
+        {{"metric", one.metric}, {"least", number(one.least)}, {"most", number(one.most)}});
+  for (size_t p = 0; p < points_.size(); ++p) {
+    nlohmann::json values = nlohmann::json::array();
+    for (const auto& name : names)
+      values.push_back(
+          {number(all[p].median.at(name)), number(all[p].least.at(name)), number(all[p].most.at(name))});
+    json["points"].push_back({{"settings", points_[p]},
+                              {"runs", all[p].runs},
+                              {"status", all[p].status},
+                              {"holds", all[p].holds},
+                              {"front", all[p].on_front},
+                              {"values", std::move(values)}});
+  }
+  return json;
 }
 
 std::string ExperimentTable::text(const std::vector<Constraint>& constraints,

@@ -38,7 +38,9 @@ struct ExperimentRun {
 class ExperimentTable {
  public:
   /// @param points [point][axis], values as text
-  ExperimentTable(std::vector<std::string> axes, std::vector<std::vector<std::string>> points);
+  /// @param per axes (by index) that say what is computed: each combination of their values has a front of its own
+  ExperimentTable(std::vector<std::string> axes, std::vector<std::vector<std::string>> points,
+                  std::vector<size_t> per = {});
 
   void add(ExperimentRun run);
 
@@ -49,14 +51,17 @@ class ExperimentTable {
                           const std::vector<Objective>& front) const;
   /// The same for people, best time first.
   std::string text(const std::vector<Constraint>& constraints, const std::vector<Objective>& front) const;
+  /// The same for programs and the page: axes, metrics, objectives, constraints; of each point its values, status, runs, constraints
+  /// held, front, and [median, least, most] of each metric (null where there is none).
+  nlohmann::json json(const std::vector<Constraint>& constraints, const std::vector<Objective>& front) const;
   /// Points whose settings differ in nothing that may change bits must have the same pixels. @return what differs, or empty.
   std::string differing_pixels() const;
 
  private:
   struct Summary {
     size_t runs = 0;
-    std::map<std::string, double> median;
-    double spread = 0;
+    std::map<std::string, double> median, least, most;
+    double spread = 0;  ///< of the time
     bool holds = true, on_front = false;
     std::string status = "ok";
   };
@@ -66,7 +71,12 @@ class ExperimentTable {
 
   std::vector<std::string> axes_;
   std::vector<std::vector<std::string>> points_;
+  std::vector<size_t> per_;
   std::vector<ExperimentRun> runs_;
 };
+
+/// One page that works offline: table of medians and spread, and a plot of any metric against any other with the Pareto front.
+/// @param data ExperimentTable::json() @param spec the experiment's file, shown at the end
+std::string experiment_html(const std::string& name, const nlohmann::json& data, const std::string& spec);
 
 }  // namespace fringeflow::traces

@@ -103,6 +103,23 @@ MachineDescription read_machine(const std::string& file, const YAML::Node& node,
                         {{"read", into_bytes(machine.read_bytes_s)},
                          {"write", into_bytes(machine.write_bytes_s)}});
              }},
+            {"models",
+             [&](const YAML::Node& n, const std::string& key) {
+               std::filesystem::path models = n.IsScalar() ? n.Scalar() : "";
+               if (models.is_relative()) models = std::filesystem::path(file).parent_path() / models;
+               if (!std::filesystem::exists(models))
+                 fail(file, n, fmt::format("{}: no such file: {}", key, models.string()));
+               machine.models_file = models.string();
+             }},
+            {"rates",
+             [&](const YAML::Node& n, const std::string& key) {
+               if (!n.IsMap()) fail(file, n, key + " must be a map: {grid: {cpu: 2e9, gpu: 2e11}}");
+               for (const auto& one : n) {
+                 const auto codelet = one.first.as<std::string>();
+                 auto& rate = machine.rates[codelet];
+                 read_map(file, one.second, codelet, {{"cpu", into(rate.cpu)}, {"gpu", into(rate.gpu)}});
+               }
+             }},
             {"power",
              [&](const YAML::Node& n, const std::string& key) {
                read_map(file, n, key,

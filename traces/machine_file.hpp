@@ -3,6 +3,7 @@
 /// @file
 /// Machines and sites as YAML describes them, and what a run costs there: carbon and money.
 #include <cstdint>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -19,6 +20,13 @@ struct MachineDescription {
   double gpu_speed = 1;                        ///< times the declared rates of the codelets
   double link_bytes_s = 25e9;                  ///< host to device, each GPU
   double read_bytes_s = 0, write_bytes_s = 0;  ///< of the disk, shared by the I/O workers; 0: as recorded
+  /// Records of this machine (`fringeflow models export` there); empty: those of the machine at hand, times core_speed.
+  std::string models_file;
+  /// Work per second that the codelet is declared to do here, by its name; 0: not declared.
+  struct Rate {
+    double cpu = 0, gpu = 0;
+  };
+  std::map<std::string, Rate> rates;
   PowerModel power;
   double price_usd = 0, embodied_kgco2 = 0, lifetime_h = 52560;
 };

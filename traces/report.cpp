@@ -102,6 +102,22 @@ std::string report_text(const StoredRun& run) {
                     number(m["io"], "read_bytes") * 1e-6, number(m["io"], "read_calls"),
                     number(m["io"], "written_bytes") * 1e-6, number(m["io"], "write_calls"),
                     number(m["io"], "disk_read_bytes") * 1e-6, number(m["io"], "disk_written_bytes") * 1e-6));
+  if (m.contains("io") && m["io"].contains("reads")) {
+    const auto& io = m["io"];
+    for (const char* what : {"reads", "writes"}) {
+      const auto& d = io[what];
+      line(
+          fmt::format("  {}", what),
+          fmt::format("{:.1f} MB of files in {} calls, {} below 1 MB, {} misaligned; {} sequential; {:.3f} s",
+                      number(d, "bytes") * 1e-6, number(d, "calls"), number(d, "below_1_mb"),
+                      number(d, "misaligned"), percent(number(d, "sequential_share")), number(d, "seconds")));
+    }
+    line("  read again", fmt::format("{:.2f} times the different bytes; the calls are {} of what the process "
+                                     "read and {} of what it wrote",
+                                     number(io, "reread_factor"), percent(number(io, "counted_read_share")),
+                                     percent(number(io, "counted_written_share"))));
+    if (io.contains("gap")) line("", io["gap"].get<std::string>());
+  }
   line("energy", fmt::format("{:.4g} J, {}; {:.4g} visibilities/J", number(m, "energy_j"),
                              m.value("energy_source", "?"), number(m, "energy_efficiency_vis_j")));
   if (m.contains("sites"))

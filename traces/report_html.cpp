@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /// @file
-/// The page: a template with its data, D3 and the previews put in.
+/// The page of a run: its data and the previews.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -11,10 +11,11 @@
 
 #include "io/atomic_file.hpp"
 #include "traces/metrics.hpp"
+#include "traces/page.hpp"
 #include "traces/report.hpp"
 
 namespace fringeflow::embedded {
-extern const std::string_view report_html, d3, d3_notice;
+extern const std::string_view report_html;
 }
 
 namespace fringeflow::traces {
@@ -36,31 +37,6 @@ std::string base64(std::string_view bytes) {
     for (size_t k = 0; k < 4; ++k) text += k <= n ? kDigits[group >> (18 - 6 * k) & 63] : '=';
   }
   return text;
-}
-
-std::string escaped(const std::string& text) {
-  std::string out;
-  for (const char c : text) {
-    if (c == '<')
-      out += "&lt;";
-    else if (c == '&')
-      out += "&amp;";
-    else
-      out += c;
-  }
-  return out;
-}
-
-/// JSON inside a script element: no end tag may appear in it.
-std::string inside_script(const json& value) {
-  std::string text = value.dump(-1, ' ', false, json::error_handler_t::replace), out;
-  for (const char c : text) {
-    if (c == '<')
-      out += "\\u003c";
-    else
-      out += c;
-  }
-  return out;
 }
 
 json page_data(const StoredRun& run) {
@@ -107,26 +83,7 @@ json page_data(const StoredRun& run) {
 }  // namespace
 
 std::string report_html(const StoredRun& run) {
-  const std::map<std::string_view, std::string> parts{{"TITLE", escaped("Fringeflow: " + run.name())},
-                                                      {"NOTICE", std::string(embedded::d3_notice)},
-                                                      {"D3", std::string(embedded::d3)},
-                                                      {"DATA", inside_script(page_data(run))}};
-  std::string page;
-  std::string_view rest = embedded::report_html;
-  for (size_t at = 0; (at = rest.find("{{")) != std::string_view::npos;) {
-    const size_t end = rest.find("}}", at);
-    const auto part =
-        end == std::string_view::npos ? parts.end() : parts.find(rest.substr(at + 2, end - at - 2));
-    if (part == parts.end()) {
-      page += rest.substr(0, at + 2);
-      rest.remove_prefix(at + 2);
-      continue;
-    }
-    page += rest.substr(0, at);
-    page += part->second;
-    rest.remove_prefix(end + 2);
-  }
-  return page + std::string(rest);
+  return fill_page(embedded::report_html, "Fringeflow: " + run.name(), page_data(run));
 }
 
 }  // namespace fringeflow::traces

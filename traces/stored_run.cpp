@@ -27,6 +27,8 @@ StoredRun::StoredRun(const std::string& name) {
   metrics_ = nlohmann::json::parse(io::read_file(file), nullptr, false);
   if (!metrics_.is_object() || !metrics_.contains("time_s") || !metrics_.contains("workers"))
     throw UserError(fmt::format("{}: not the metrics of a run of this version", file));
+  if (metrics_.value("trace", "on") == "off")
+    throw UserError(fmt::format("{}: this run recorded nothing: runtime.trace was off", path_));
 }
 
 std::string StoredRun::name() const {

@@ -27,40 +27,49 @@ void add_forecast(CLI::App& app, Context& context) {
   auto machine = std::make_shared<std::string>("this"), run = std::make_shared<std::string>(),
        output = std::make_shared<std::string>();
   auto json = std::make_shared<bool>(false);
-  CLI::App* command =
-      add_command(app, context, "forecast", "how long a workflow would take on a machine, without running it",
-                  [&context, source, machine, run, output, json] {
-                    const auto description = traces::load_machine(*machine);
-                    const auto recorded = run->empty() ? recorded_beside(source->name())
-                                                       : std::make_unique<traces::StoredRun>(*run);
-                    const ImagingJob* imaging = nullptr;
-                    const auto jobs = graphs::lower(source->build(), context.command_line);
-                    for (const auto& job : jobs)
-                      if (const auto* one = std::get_if<ImagingJob>(&job)) {
-                        if (imaging != nullptr)
-                          throw UserError("forecast: one image at a time; this workflow makes several");
-                        imaging = one;
-                      }
-                    if (imaging == nullptr) throw UserError("forecast: this workflow makes no image");
-                    if (jobs.size() > 1)
-                      spdlog::warn("forecast: only the imaging part of this workflow is looked at");
-                    const auto forecast = graphs::forecast_imaging(*imaging, description, recorded.get());
-                    if (!output->empty()) {
-                      const io::RunDirectory directory(*output);
-                      directory.write_text("workflow.yaml", imaging->workflow_text);
-                      directory.write_text("timeline.json", traces::perfetto_json(forecast.timeline));
-                      auto metrics = forecast.metrics;
-                      metrics["makespan_s"] = metrics["graph_s"];  // in a run's own metrics it is the graph's
-                      directory.write_json("metrics.json", metrics);
-                    }
-                    print(*json ? forecast.metrics.dump(2) + "\n" : graphs::forecast_text(forecast.metrics));
-                    return 0;
-                  });
+  auto engine = std::make_shared<std::string>("own");
+  CLI::App* command = add_command(
+      app, context, "forecast", "how long a workflow would take on a machine, without running it",
+      [&context, source, machine, run, output, json, engine] {
+        if (*engine != "own" && *engine != "simgrid")
+          throw UserError("forecast: --engine is own or simgrid, not '" + *engine + "'");
+        const auto description = traces::load_machine(*machine);
+        const auto recorded =
+            run->empty() ? recorded_beside(source->name()) : std::make_unique<traces::StoredRun>(*run);
+        const ImagingJob* imaging = nullptr;
+        const auto jobs = graphs::lower(source->build(), context.command_line);
+        for (const auto& job : jobs)
+          if (const auto* one = std::get_if<ImagingJob>(&job)) {
+            if (imaging != nullptr)
+              throw UserError("forecast: one image at a time; this workflow makes several");
+            imaging = one;
+          }
+        if (imaging == nullptr) throw UserError("forecast: this workflow makes no image");
+        if (jobs.size() > 1) spdlog::warn("forecast: only the imaging part of this workflow is looked at");
+        const auto forecast =
+            graphs::forecast_imaging(*imaging, description, recorded.get(), nullptr,
+                                     *engine == "simgrid" ? graphs::Engine::simgrid : graphs::Engine::own);
+        if (!output->empty()) {
+          const io::RunDirectory directory(*output);
+          directory.write_text("workflow.yaml", imaging->workflow_text);
+          directory.write_text("timeline.json", traces::perfetto_json(forecast.timeline));
+          auto metrics = forecast.metrics;
+          metrics["makespan_s"] = metrics["graph_s"];  // in a run's own metrics it is the graph's
+          directory.write_json("metrics.json", metrics);
+        }
+        print(*json ? forecast.metrics.dump(2) + "\n" : graphs::forecast_text(forecast.metrics));
+        return 0;
+      });
   source->add(*command, WorkflowSource::Accept::both);
   command->add_option("--machine", *machine, "this, another shipped one (list machines), or a file [this]")
       ->type_name("NAME|FILE");
   command->add_option("--run", *run, "rest on this recorded run (default: the one beside RUN/workflow.yaml)")
       ->type_name("RUN");
+  command
+      ->add_option("--engine", *engine,
+                   "own: Fringeflow's simulator; simgrid: StarPU itself in its SimGrid mode, where that was "
+                   "built [own]")
+      ->type_name("own|simgrid");
   command->add_option("--record", *output, "leave PREFIX-run/ for report and compare")->type_name("PREFIX");
   command->add_flag("--json", *json, "the forecast as JSON");
 }

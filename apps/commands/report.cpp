@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "traces/report.hpp"
 
+#include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
 #include <filesystem>
 
 #include "apps/commands.hpp"
 #include "io/atomic_file.hpp"
+#include "io/error.hpp"
 #include "traces/export.hpp"
 #include "traces/quality.hpp"
 
@@ -26,6 +28,19 @@ void export_to(const traces::StoredRun& run, const std::string& folder) {
   spdlog::info("{}/paje.trace, tasks.rec, dag.dot", folder);
 }
 
+/// Results of `experiment`, as it has written them.
+void report_experiment(const std::string& folder, const std::string& html, bool json) {
+  const auto part = [&](const char* name) {
+    if (!std::filesystem::exists(folder + name))
+      throw UserError(fmt::format("{}{}: missing: this experiment has not ended yet", folder, name));
+    return io::read_file(folder + name);
+  };
+  if (!html.empty())
+    io::write_file(html, part("/report.html"));
+  else
+    print(part(json ? "/summary.json" : "/report.txt"));
+}
+
 }  // namespace
 
 void add_report(CLI::App& app, Context& context) {
@@ -36,6 +51,10 @@ void add_report(CLI::App& app, Context& context) {
       add_command(app, context, "report", "what a run says of itself: bounds, workers, codelets, energy",
                   [name, html, exports, reference, json] {
                     if (name->empty()) throw UserError("report: name a run directory (PREFIX-run)");
+                    if (std::filesystem::exists(*name + "/experiment.yaml")) {
+                      report_experiment(*name, *html, *json);
+                      return 0;
+                    }
                     traces::StoredRun run(*name);
                     run.add_metrics(traces::image_quality(run.prefix(), *reference));
                     if (!html->empty()) {
@@ -49,7 +68,10 @@ void add_report(CLI::App& app, Context& context) {
                       print(traces::report_text(run));
                     return 0;
                   });
-  command->add_option("RUN", *name, "a run directory, or the prefix of its products")->type_name("");
+  command
+      ->add_option("RUN", *name,
+                   "a run directory, the prefix of its products, or the folder of an experiment")
+      ->type_name("");
   command->add_option("--html", *html, "write one page that stands alone")->type_name("FILE");
   command->add_option("--export", *exports, "write paje.trace (ViTE), tasks.rec and dag.dot (StarVZ)")
       ->type_name("FOLDER");

@@ -26,11 +26,11 @@ struct Shape {
   int64_t hands() const { return correlations == 1 ? 1 : 2; }
   int64_t baselines() const { return antennas * (antennas - 1) / 2; }
   /// Gains per antenna: 1 for scalar phases, one per hand, or a 2 x 2 matrix by rows.
-  int64_t polarisations() const {
-    return kind == SolveKind::scalar_phase ? 1 : kind == SolveKind::full ? 4 : hands();
-  }
+  int64_t polarisations() const { return scalar() ? 1 : kind == SolveKind::full ? 4 : hands(); }
+  /// One gain for both hands.
+  bool scalar() const { return kind == SolveKind::scalar_phase || kind == SolveKind::tec; }
   /// Fits per block: one for each hand whose gains are free on their own.
-  int64_t fits() const { return kind == SolveKind::scalar_phase || kind == SolveKind::full ? 1 : hands(); }
+  int64_t fits() const { return scalar() || kind == SolveKind::full ? 1 : hands(); }
   /// Doubles per baseline: per hand re and im of Σ w V M*, Σ w |M|², Σ w |V|²; or Σ w V_ab M*_cd [ab][cd], Σ w M_ab M*_cd [ab][cd]
   /// (complex), Σ w |V|² and one that is not used.
   int64_t sums() const { return kind == SolveKind::full ? 66 : 4 * hands(); }
@@ -62,6 +62,7 @@ struct Outcome {
   bool failed = false;     ///< there were data, but no solution to trust
   double data_power = 0,
          residual_power = 0;  ///< Σ w |V|², Σ w |V − G M G^H|² of the baselines between valid antennas
+  double samples = 0;         ///< correlations in them; counted for gains with directions only
 };
 
 struct Limits {

@@ -6,6 +6,8 @@
 #include <cmath>
 #include <vector>
 
+#include "codelets/calibrate/network.hpp"
+
 namespace fringeflow::calibrate {
 namespace {
 
@@ -71,29 +73,6 @@ void accumulate_matrices(const AccumulateArguments& a, int64_t row, int64_t p, i
   }
 }
 
-/// Antennas that a chain of baselines joins to the best connected one; `strength(p, q)` for p < q is 0 without data.
-template <class Strength>
-std::vector<int64_t> connected(int64_t antennas, Strength&& strength) {
-  std::vector<int64_t> degree(static_cast<size_t>(antennas));
-  for (int64_t p = 0; p < antennas; ++p)
-    for (int64_t q = p + 1; q < antennas; ++q)
-      if (strength(p, q) > 0) ++degree[static_cast<size_t>(p)], ++degree[static_cast<size_t>(q)];
-  const auto best = std::max_element(degree.begin(), degree.end());
-  if (best == degree.end() || *best == 0) return {};
-  std::vector<int64_t> queue{best - degree.begin()};
-  std::vector<bool> seen(static_cast<size_t>(antennas));
-  seen[static_cast<size_t>(queue[0])] = true;
-  for (size_t i = 0; i < queue.size(); ++i)
-    for (int64_t q = 0; q < antennas; ++q) {
-      if (seen[static_cast<size_t>(q)] || q == queue[i]) continue;
-      if (strength(std::min(q, queue[i]), std::max(q, queue[i])) > 0) {
-        seen[static_cast<size_t>(q)] = true;
-        queue.push_back(q);
-      }
-    }
-  return queue;  // in order of distance, as the starting phases need it
-}
-
 /// Products of one hand between n antennas: data(i, j) = Σ w V M*, of the baseline i, j, Hermitian; power(i, j) = Σ w |M|².
 struct Hand {
   std::vector<int64_t> antenna;
@@ -130,11 +109,6 @@ Hand gather(const Shape& shape, const View<const double, 3>& sums, int64_t block
       out.observed(i, j) = of(low, high, 3);
     }
   return out;
-}
-
-Complex unit(Complex x) {
-  const double size = std::abs(x);
-  return size > 0 ? x / size : Complex(0);
 }
 
 /// Amplitude √(‖V‖ / ‖M‖), phases along a tree of baselines from the first antenna: exact for data without noise.
@@ -187,12 +161,6 @@ Descent iterate(const Hand& hand, bool phase_only, const Limits& limits, Eigen::
     if (descent.change <= limits.tolerance) break;
   }
   return descent;
-}
-
-double median(std::vector<double> values) {
-  const auto middle = values.begin() + static_cast<int64_t>(values.size() / 2);
-  std::nth_element(values.begin(), middle, values.end());
-  return *middle;
 }
 
 void settle(const Descent& descent, const Limits& limits, Outcome& outcome) {

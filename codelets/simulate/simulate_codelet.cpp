@@ -29,30 +29,17 @@ void attenuate(const SourceGroup& group, View<const double, 2> uvw_m, const std:
 
 void body(const runtime::BodyContext& context) {
   const auto& args = context.arguments<SimulateTaskArgs>();
-  const std::array<int64_t, 3> shape{args.stokes, args.rows, args.channels};
-  const View<std::complex<float>, 3> vis(context[0].as<std::complex<float>>(), shape);
-  const View<const double, 2> uvw_m(context[1].as<const double>(), {args.rows, 3});
-  std::fill_n(vis.data(), vis.size(), std::complex<float>(0));
-  std::vector<std::complex<float>> part(static_cast<size_t>(vis.size()));
-  int64_t first = 0;
-  for (const auto& group : *args.groups) {
-    const auto sources = static_cast<int64_t>(group.lmn.size() / 3);
-    const View<std::complex<float>, 3> out(part.data(), shape);
-    SimulateArguments arguments{
-        uvw_m, View<const double, 1>(args.freq_hz->data(), {args.channels}),
-        View<const double, 2>(group.lmn.data(), {sources, 3}),
-        View<const double, 3>(group.flux_jy.data(), {sources, args.channels, args.stokes}), out};
-    if (args.tec_antennas > 0) {
-      arguments.tec = {context[2].as<const double>() + first * args.tec_antennas,
-                       {sources, args.tec_antennas}};
-      arguments.antennas = {args.antennas->data(), {args.rows, 2}};
-    }
-    arguments.smearing = args.smearing;
-    first += sources;
-    simulate_cpu(arguments);
-    if (group.major_rad > 0 || group.minor_rad > 0) attenuate(group, uvw_m, *args.freq_hz, out);
-    for (int64_t i = 0; i < vis.size(); ++i) vis.data()[i] += part[static_cast<size_t>(i)];
+  View<const double, 2> tec;
+  View<const int32_t, 2> antennas;
+  if (args.tec_antennas > 0) {
+    int64_t sources = 0;
+    for (const auto& group : *args.groups) sources += static_cast<int64_t>(group.lmn.size() / 3);
+    tec = {context[2].as<const double>(), {sources, args.tec_antennas}};
+    antennas = {args.antennas->data(), {args.rows, 2}};
   }
+  simulate_groups(*args.groups, {context[1].as<const double>(), {args.rows, 3}}, *args.freq_hz,
+                  {context[0].as<std::complex<float>>(), {args.stokes, args.rows, args.channels}}, tec,
+                  antennas, args.smearing);
 }
 
 double work(const void* arguments) {
@@ -65,6 +52,32 @@ double work(const void* arguments) {
 }
 
 }  // namespace
+
+void simulate_groups(const std::vector<SourceGroup>& groups, View<const double, 2> uvw_m,
+                     const std::vector<double>& freq_hz, View<std::complex<float>, 3> vis,
+                     View<const double, 2> tec, View<const int32_t, 2> antennas, const Smearing& smearing) {
+  const int64_t stokes = vis.extent(0), channels = vis.extent(2);
+  std::fill_n(vis.data(), vis.size(), std::complex<float>(0));
+  std::vector<std::complex<float>> part(static_cast<size_t>(vis.size()));
+  int64_t first = 0;
+  for (const auto& group : groups) {
+    const auto sources = static_cast<int64_t>(group.lmn.size() / 3);
+    const View<std::complex<float>, 3> out(part.data(), {stokes, vis.extent(1), channels});
+    SimulateArguments arguments{uvw_m, View<const double, 1>(freq_hz.data(), {channels}),
+                                View<const double, 2>(group.lmn.data(), {sources, 3}),
+                                View<const double, 3>(group.flux_jy.data(), {sources, channels, stokes}),
+                                out};
+    if (tec.data() != nullptr) {
+      arguments.tec = {tec.data() + first * tec.extent(1), {sources, tec.extent(1)}};
+      arguments.antennas = antennas;
+    }
+    arguments.smearing = smearing;
+    first += sources;
+    simulate_cpu(arguments);
+    if (group.major_rad > 0 || group.minor_rad > 0) attenuate(group, uvw_m, freq_hz, out);
+    for (int64_t i = 0; i < vis.size(); ++i) vis.data()[i] += part[static_cast<size_t>(i)];
+  }
+}
 
 const runtime::CodeletDef& simulate_codelet() {
   static const runtime::CodeletDef def{.name = "simulate",

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <type_traits>
 #include <vector>
 
 #include "codelets/common/simd_targets.hpp"
@@ -60,9 +61,60 @@ HWY_INLINE V sinc(D d, V x) {
   return hn::IfThenElse(hn::Lt(square, hn::Set(d, 1e-5)), series, hn::Div(sine, angle));
 }
 
-constexpr int64_t kChannels =
-    32;                         // per pass: the accumulators stay in the first cache, recurrences stay short
-constexpr int64_t kChains = 4;  // interleaved recurrences hide the latency of their multiplications
+constexpr int64_t kChannels = 128;  // per pass: recurrences stay short enough for double precision
+constexpr int64_t kSources = 64;    // at a time: their phasors stay in the first cache
+#if HWY_TARGET <= HWY_AVX3
+constexpr int64_t kSums = 8;  // complex sums in registers
+#else
+constexpr int64_t kSums = 4;
+#endif
+
+/// Evenly spaced channels: phasors of up to kSources sources go from channel to channel by one complex product, while the sums of a few
+/// channels stay in registers. `z`: [source][re, im, step re, step im][lane].
+template <int Stokes>
+void accumulate_regular(const SimulateArguments& a, int64_t source, int64_t sources, int64_t first,
+                        int64_t count, double* HWY_RESTRICT z, double* HWY_RESTRICT re,
+                        double* HWY_RESTRICT im) {
+  const D d;
+  const auto lanes = static_cast<int64_t>(hn::Lanes(d));
+  const int64_t channels = a.flux_jy.extent(1), flux_stokes = a.flux_jy.extent(2);
+  constexpr int64_t kBlock = std::max<int64_t>(kSums / Stokes, 1);
+  const auto pass = [&](int64_t c, auto block) HWY_ATTR {
+    constexpr int64_t kCount = decltype(block)::value;
+    V sum_re[kCount * Stokes], sum_im[kCount * Stokes];
+    for (int64_t k = 0; k < kCount; ++k)
+      for (int p = 0; p < Stokes; ++p) {
+        sum_re[k * Stokes + p] = hn::Load(d, re + (p * kChannels + c + k) * lanes);
+        sum_im[k * Stokes + p] = hn::Load(d, im + (p * kChannels + c + k) * lanes);
+      }
+    for (int64_t s = 0; s < sources; ++s) {
+      double* state = z + 4 * s * lanes;
+      V zr = hn::Load(d, state), zi = hn::Load(d, state + lanes);
+      const V dr = hn::Load(d, state + 2 * lanes), di = hn::Load(d, state + 3 * lanes);
+      const double* flux = a.flux_jy.data() + ((source + s) * channels + first + c) * flux_stokes;
+      for (int64_t k = 0; k < kCount; ++k) {
+        for (int p = 0; p < Stokes; ++p) {
+          const V f = hn::Set(d, flux[k * flux_stokes + p]);
+          sum_re[k * Stokes + p] = hn::MulAdd(f, zr, sum_re[k * Stokes + p]);
+          sum_im[k * Stokes + p] = hn::MulAdd(f, zi, sum_im[k * Stokes + p]);
+        }
+        const V r = hn::NegMulAdd(zi, di, hn::Mul(zr, dr));
+        zi = hn::MulAdd(zi, dr, hn::Mul(zr, di));
+        zr = r;
+      }
+      hn::Store(zr, d, state);
+      hn::Store(zi, d, state + lanes);
+    }
+    for (int64_t k = 0; k < kCount; ++k)
+      for (int p = 0; p < Stokes; ++p) {
+        hn::Store(sum_re[k * Stokes + p], d, re + (p * kChannels + c + k) * lanes);
+        hn::Store(sum_im[k * Stokes + p], d, im + (p * kChannels + c + k) * lanes);
+      }
+  };
+  int64_t c = 0;
+  for (; c + kBlock <= count; c += kBlock) pass(c, std::integral_constant<int64_t, kBlock>());
+  for (; c < count; ++c) pass(c, std::integral_constant<int64_t, 1>());
+}
 
 /// Channels [first, first + count) of as many rows as a vector has lanes. `re`, `im`: [stokes][channel][lane]
 /// accumulators.
@@ -74,10 +126,32 @@ void accumulate(const SimulateArguments& a, const double* lambda_inverse, double
   const auto lanes = static_cast<int64_t>(hn::Lanes(d));
   const int64_t channels = a.flux_jy.extent(1), flux_stokes = a.flux_jy.extent(2);
   const V vu = hn::Load(d, u), vv = hn::Load(d, v), vw = hn::Load(d, w);
-  for (int64_t s = 0; s < a.lmn.extent(0); ++s) {
+  const auto path_of = [&](int64_t s) HWY_ATTR {
     V path = hn::Mul(vu, hn::Set(d, a.lmn(s, 0)));
     path = hn::MulAdd(vv, hn::Set(d, a.lmn(s, 1)), path);
-    path = hn::MulAdd(vw, hn::Set(d, a.lmn(s, 2)), path);
+    return hn::MulAdd(vw, hn::Set(d, a.lmn(s, 2)), path);
+  };
+  if (antennas == nullptr && regular && count >= 4 && !a.smearing.any()) {
+    HWY_ALIGN double z[4 * kSources * HWY_MAX_BYTES / sizeof(double)];
+    for (int64_t begin = 0; begin < a.lmn.extent(0); begin += kSources) {
+      const int64_t sources = std::min(kSources, a.lmn.extent(0) - begin);
+      for (int64_t s = 0; s < sources; ++s) {
+        const V path = path_of(begin + s);
+        V zr, zi;
+        double* state = z + 4 * s * lanes;
+        unit_phasor(d, hn::Mul(path, hn::Set(d, lambda_inverse[first])), zr, zi);
+        hn::Store(zr, d, state);
+        hn::Store(zi, d, state + lanes);
+        unit_phasor(d, hn::Mul(path, hn::Set(d, step)), zr, zi);
+        hn::Store(zr, d, state + 2 * lanes);
+        hn::Store(zi, d, state + 3 * lanes);
+      }
+      accumulate_regular<Stokes>(a, begin, sources, first, count, z, re, im);
+    }
+    return;
+  }
+  for (int64_t s = 0; s < a.lmn.extent(0); ++s) {
+    const V path = path_of(s);
     const double* flux = a.flux_jy.data() + (s * channels + first) * flux_stokes;
     V envelope = hn::Set(d, 1.0), turns_per_hz = hn::Zero(d);  // by channel width; over the integration
     if (a.smearing.any()) {
@@ -117,28 +191,11 @@ void accumulate(const SimulateArguments& a, const double* lambda_inverse, double
       }
       continue;
     }
-    if (!regular || count < 2 * kChains) {
-      for (int64_t c = 0; c < count; ++c) {
-        V zr, zi;
-        unit_phasor(d, hn::Mul(path, hn::Set(d, lambda_inverse[first + c])), zr, zi);
-        add(c, zr, zi);
-      }
-      continue;
+    for (int64_t c = 0; c < count; ++c) {
+      V zr, zi;
+      unit_phasor(d, hn::Mul(path, hn::Set(d, lambda_inverse[first + c])), zr, zi);
+      add(c, zr, zi);
     }
-    V zr[kChains], zi[kChains], dr, di;
-    for (int64_t k = 0; k < kChains; ++k)
-      unit_phasor(d, hn::Mul(path, hn::Set(d, lambda_inverse[first + k])), zr[k], zi[k]);
-    unit_phasor(d, hn::Mul(path, hn::Set(d, kChains * step)), dr, di);
-    int64_t c = 0;
-    for (; c + kChains <= count; c += kChains) {
-      for (int64_t k = 0; k < kChains; ++k) {
-        add(c + k, zr[k], zi[k]);
-        const V r = hn::NegMulAdd(zi[k], di, hn::Mul(zr[k], dr));
-        zi[k] = hn::MulAdd(zi[k], dr, hn::Mul(zr[k], di));
-        zr[k] = r;
-      }
-    }
-    for (int64_t k = 0; c + k < count; ++k) add(c + k, zr[k], zi[k]);
   }
 }
 

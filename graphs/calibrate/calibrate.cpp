@@ -16,9 +16,11 @@
 
 #include "codelets/calibrate/calibrate_tasks.hpp"
 #include "codelets/read/chunk.hpp"
+#include "graphs/calibrate/directions.hpp"
 #include "graphs/predict/image_model.hpp"
 #include "graphs/predict/predict.hpp"
 #include "graphs/progress.hpp"
+#include "graphs/run_record.hpp"
 #include "io/atomic_file.hpp"
 #include "io/catalogue.hpp"
 #include "io/correlations.hpp"
@@ -116,7 +118,8 @@ class Calibration {
     for (auto& unit : units_) unit.shape = shape_of(unit.rows.window);
     stokes_ = sky_.point_jy || sky_.image ? 1 : graphs::stokes_needed(sky_.components);
   }
-  io::GainTable run();
+  /// @param record of the job, of which it then leaves a run directory; null: it is part of another one
+  io::GainTable run(graphs::RunRecord* record);
   double io_seconds() const { return io_s_; }
 
   size_t units() const { return units_.size(); }
@@ -509,27 +512,6 @@ void Calibration::report(const runtime::Runtime& runtime) const {
   if (failed > 0) spdlog::warn("{} of {} fits failed: their solutions are flagged", failed, fits);
 }
 
-/// Geometric mean of the valid amplitudes over everything becomes 1.
-void normalise_amplitudes(io::GainTable& table) {
-  // Off-diagonal elements of matrices are leakage, not gain.
-  const auto pols = static_cast<size_t>(table.pols());
-  const auto is_gain = [&](size_t i) {
-    return table.valid[i] != 0 && (pols != 4 || i % pols == 0 || i % pols == 3) &&
-           std::abs(table.gains[i]) > 0;
-  };
-  double sum = 0;
-  int64_t count = 0;
-  for (size_t i = 0; i < table.gains.size(); ++i)
-    if (is_gain(i)) {
-      sum += std::log(std::abs(table.gains[i]));
-      ++count;
-    }
-  if (count == 0) return;
-  const double mean = std::exp(sum / static_cast<double>(count));
-  for (size_t i = 0; i < table.gains.size(); ++i)
-    if (table.valid[i]) table.gains[i] /= mean;
-}
-
 /// Antennas that have a solution less than half of the time.
 void report_antennas(const io::GainTable& table) {
   const auto antennas = table.antennas.size(), pols = static_cast<size_t>(table.pols());
@@ -559,9 +541,11 @@ io::GainTable Calibration::finish(const runtime::Runtime& runtime) const {
   return table;
 }
 
-io::GainTable Calibration::run() {
+io::GainTable Calibration::run(graphs::RunRecord* record) {
   const auto start = std::chrono::steady_clock::now();
-  runtime::Runtime runtime(job_.runtime);
+  if (record != nullptr) record->phase("planning");
+  runtime::Runtime runtime(graphs::with_fxt_folder(job_.runtime, graphs::run_prefix(job_.output)));
+  if (record != nullptr) record->phase("start");
   create(runtime);
   io::GainTable table;
   {
@@ -578,6 +562,13 @@ io::GainTable Calibration::run() {
     }
   }
   io_s_ = runtime::io_seconds(runtime.timeline());
+  if (record != nullptr) {
+    int64_t visibilities = 0;
+    for (const auto& unit : units_)
+      for (const auto& chunk : unit.rows.chunks) visibilities += chunk.rows * chunk.channels;
+    record->phase("graph");
+    graphs::leave_run(graphs::run_prefix(job_.output), job_.workflow_text, *record, runtime, visibilities);
+  }
   runtime.learn();
   spdlog::info("calibrated in {:.2f} s",
                std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
@@ -586,6 +577,25 @@ io::GainTable Calibration::run() {
 
 }  // namespace
 
+void normalise_amplitudes(io::GainTable& table) {
+  // Off-diagonal elements of matrices are leakage, not gain.
+  const auto pols = static_cast<size_t>(table.pols());
+  const auto is_gain = [&](size_t i) {
+    return table.valid[i] != 0 && (pols != 4 || i % pols == 0 || i % pols == 3) &&
+           std::abs(table.gains[i]) > 0;
+  };
+  double sum = 0;
+  int64_t count = 0;
+  for (size_t i = 0; i < table.gains.size(); ++i)
+    if (is_gain(i)) {
+      sum += std::log(std::abs(table.gains[i]));
+      ++count;
+    }
+  if (count == 0) return;
+  const double mean = std::exp(sum / static_cast<double>(count));
+  for (size_t i = 0; i < table.gains.size(); ++i)
+    if (table.valid[i]) table.gains[i] /= mean;
+}
 namespace graphs {
 
 struct CalibrationInMemory::Impl {
@@ -622,13 +632,19 @@ int64_t reference_antenna(const io::MeasurementSetInfo& info, const std::string&
 }
 
 double run_calibrate(const CalibrateJob& job) {
+  graphs::RunRecord record(job.runtime.trace);
+  if (graphs::needs_directions(job)) {
+    graphs::calibrate_directions(job, {}, &record);
+    return 0;
+  }
   Calibration calibration(job, {});
-  calibration.run();
+  calibration.run(&record);
   return calibration.io_seconds();
 }
 
 io::GainTable solve_gains(const CalibrateJob& job, const io::CorrelationSelection& rows) {
-  return Calibration(job, rows).run();
+  if (graphs::needs_directions(job)) return graphs::calibrate_directions(job, rows, nullptr).tables.front();
+  return Calibration(job, rows).run(nullptr);
 }
 
 }  // namespace fringeflow

@@ -65,6 +65,8 @@ class CalibrationInMemory {
 };
 
 }  // namespace graphs
+/// Geometric mean of the valid amplitudes over everything becomes 1; leakage does not count.
+void normalise_amplitudes(io::GainTable& table);
 
 /// Number of the antenna with this name, −1 for an empty one. Throws UserError.
 int64_t reference_antenna(const io::MeasurementSetInfo& info, const std::string& name);

@@ -34,6 +34,12 @@ void ImagingGraph::create_chunks() {
       feed_->begin(sink_, plan_, chunks, counters_);
     }
   } else {
+    if (!memory.cache_folder.empty()) cache_ = std::make_shared<io::ScratchFile>(memory.cache_folder);
+    for (size_t i = 0, at = 0; i < n && !memory.cache_folder.empty(); ++i) {
+      cache_tokens_.push_back(create("cache of chunk " + std::to_string(i), 64));
+      cache_offset_.push_back(static_cast<int64_t>(at));
+      at += static_cast<size_t>(plan_.chunks[i].layout.bytes());
+    }
     int64_t most = 0;
     for (const auto& chunk : plan_.chunks) most = std::max(most, chunk.layout.bytes());
     ring_.resize(static_cast<size_t>(memory.ring_slots));
@@ -45,6 +51,7 @@ void ImagingGraph::create_chunks() {
               create("index of ring slot " + std::to_string(i), longest_index(plan_, c, f));
     }
   }
+  if (plan_.facet_gains) create_turned();
   if (!plan_.cleans()) return;
   int64_t most = 0;
   for (const auto& chunk : plan_.chunks) most = std::max(most, chunk.layout.vis_bytes());
@@ -57,7 +64,6 @@ void ImagingGraph::create_chunks() {
 }
 
 ImagingGraph::Loaded& ImagingGraph::load(size_t chunk) {
-  const auto& planned = plan_.chunks[chunk];
   const bool resident = plan_.memory.resident;
   if (resident && loaded_once_[chunk]) return resident_[chunk];
   auto& slot = resident ? resident_[chunk] : ring_[static_cast<size_t>(loads_++) % ring_.size()];
@@ -67,6 +73,19 @@ ImagingGraph::Loaded& ImagingGraph::load(size_t chunk) {
     loaded_once_[chunk] = true;
     return slot;
   }
+  read_or_recall(chunk, slot.chunk);
+  loaded_once_[chunk] = true;
+  return slot;
+}
+
+void ImagingGraph::read_or_recall(size_t chunk, DataId into) {
+  const auto& planned = plan_.chunks[chunk];
+  const auto where = tag(static_cast<int32_t>(chunk));
+  const auto cached = [&] { return CacheArgs{cache_, cache_offset_[chunk], planned.layout.bytes()}; };
+  if (cache_ && loaded_once_[chunk])
+    return submit(runtime::make_task(recall_codelet(), cached(),
+                                     {{into, Access::write}, {cache_tokens_[chunk], Access::read}}, where,
+                                     10));
   ReadArgs args{plan_.measurement_sets[static_cast<size_t>(planned.spec.ms)],
                 planned.spec,
                 planned.layout,
@@ -76,10 +95,11 @@ ImagingGraph::Loaded& ImagingGraph::load(size_t chunk) {
                 !loaded_once_[chunk]};
   submit(runtime::make_task(
       read_codelet(), std::move(args),
-      {{slot.chunk, Access::write}, {tokens_[static_cast<size_t>(planned.spec.ms)], Access::read_write}},
-      tag(static_cast<int32_t>(chunk)), 10));
-  loaded_once_[chunk] = true;
-  return slot;
+      {{into, Access::write}, {tokens_[static_cast<size_t>(planned.spec.ms)], Access::read_write}}, where,
+      10));
+  if (cache_)
+    submit(runtime::make_task(keep_codelet(), cached(),
+                              {{into, Access::read}, {cache_tokens_[chunk], Access::write}}, where, 9));
 }
 
 ImagingGraph::Loaded& ImagingGraph::load_weights(size_t chunk) {

@@ -6,12 +6,16 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <memory>
 #include <set>
 
+#include "codelets/registry.hpp"
 #include "graphs/imaging/imaging_graph.hpp"
 #include "graphs/recorder.hpp"
 #include "graphs/run_record.hpp"
+#include "io/error.hpp"
 #include "runtime/cost_model.hpp"
+#include "traces/simgrid.hpp"
 #include "traces/simulator.hpp"
 
 namespace fringeflow::graphs {
@@ -30,7 +34,21 @@ class TaskCosts {
   using Key = std::tuple<std::string, int32_t, int>;
 
  public:
-  explicit TaskCosts(const traces::StoredRun* recorded) : costs_(CostModel::default_file()) {
+  TaskCosts(const traces::MachineDescription& machine, const traces::StoredRun* recorded)
+      : machine_(machine), costs_(CostModel::default_file()) {
+    const auto known = all_codelets();
+    for (const auto& [name, unused] : machine.rates)
+      if (std::none_of(known.begin(), known.end(),
+                       [&](const auto* codelet) { return codelet->name == name; }))
+        throw UserError(fmt::format("{}: rates: there is no codelet '{}' (fringeflow list codelets)",
+                                    machine.name, name));
+    if (!machine.models_file.empty()) {
+      there_ = std::make_unique<CostModel>(machine.models_file);
+      if (there_->records().empty())
+        throw UserError(
+            fmt::format("{}: models: {}: no records in it (fringeflow models export makes such files)",
+                        machine.name, machine.models_file));
+    }
     if (recorded == nullptr) return;
     runtime::CostSamples samples;
     for (const auto& task : recorded->timeline().timeline().tasks) {
@@ -47,13 +65,28 @@ class TaskCosts {
     costs_.prefer(samples);
   }
 
+  /// On the described machine, by the best that is known: what it is declared to do, its own records, the recorded run, the records
+  /// of the machine at hand (times its speed), the rates of the codelets.
   double seconds(const runtime::Task& task, Device device) {
     const auto& codelet = *task.codelet;
     const double work = codelet.work != nullptr ? codelet.work(task.arguments.get()) : 1;
+    if (const auto rate = machine_.rates.find(codelet.name); rate != machine_.rates.end())
+      if (const double per_s = device == Device::cuda ? rate->second.gpu : rate->second.cpu; per_s > 0) {
+        declared_.insert(codelet.name);
+        return work / per_s;
+      }
+    if (there_ != nullptr && there_->recorded(codelet, device)) {
+      recorded_.insert(codelet.name);
+      return there_->seconds_for(codelet, work, device);
+    }
+    const double speed = codelet.role == runtime::Role::io ? 1
+                         : device == Device::cuda          ? machine_.gpu_speed
+                                                           : machine_.core_speed;
     (costs_.recorded(codelet, device) ? recorded_ : declared_).insert(codelet.name);
     const auto found = by_cycle_.find(key(codelet, device, task.tag.cycle, work));
-    if (found != by_cycle_.end()) return slowdown_ * work * found->second.seconds / found->second.work;
-    return costs_.seconds_for(codelet, work, device);
+    if (found != by_cycle_.end())
+      return slowdown_ * work * found->second.seconds / found->second.work / speed;
+    return costs_.seconds_for(codelet, work, device) / speed;
   }
 
   /// The machine's records, in which later runs count too, against the recorded run: 1.2 says that it has become slower by a fifth.
@@ -101,7 +134,9 @@ class TaskCosts {
             work > 0 ? static_cast<int>(std::floor(std::log2(work))) : 0};
   }
 
+  const traces::MachineDescription& machine_;
   CostModel costs_;
+  std::unique_ptr<CostModel> there_;  ///< records that the machine's description names
   std::map<Key, runtime::CostSample> by_cycle_;
   double around_s_ = 0, slowdown_ = 1;
   int64_t tasks_ = 0;
@@ -117,9 +152,36 @@ int recorded_cycles(const traces::StoredRun& run) {
 
 }  // namespace
 
-Forecast forecast_imaging(ImagingJob job, const traces::MachineDescription& machine,
-                          const traces::StoredRun* recorded) {
+struct GraphCache::Graph {
+  ImagingPlan plan;
+  Recorder recorder;
+  double planned_s = 0;
+};
+
+namespace {
+
+std::shared_ptr<const GraphCache::Graph> planned_graph(const ImagingJob& job, int cycles, GraphCache* cache) {
+  const std::string key =
+      fmt::format("{} {} cores {} bytes {} cycles", cache != nullptr ? cache->settings : "", job.runtime.cpus,
+                  job.runtime.memory_bytes, cycles);
+  if (cache != nullptr && cache->graph && cache->key == key) return cache->graph;
+  if (cache != nullptr) cache->graph.reset();
   const auto begin = std::chrono::steady_clock::now();
+  auto graph = std::make_shared<GraphCache::Graph>();
+  graph->plan = plan_imaging_job(job);
+  graph->planned_s = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+  record_graph(graph->plan, graph->recorder, cycles);
+  if (cache != nullptr) {
+    cache->key = key;
+    cache->graph = graph;
+  }
+  return graph;
+}
+
+}  // namespace
+
+Forecast forecast_imaging(ImagingJob job, const traces::MachineDescription& machine,
+                          const traces::StoredRun* recorded, GraphCache* cache, Engine engine) {
   auto& options = job.runtime;
   const bool here = machine.name == "this";
   traces::SimulatedMachine simulated;
@@ -138,22 +200,21 @@ Forecast forecast_imaging(ImagingJob job, const traces::MachineDescription& mach
   simulated.read_bytes_s = machine.read_bytes_s;
   simulated.write_bytes_s = machine.write_bytes_s;
 
-  const auto plan = plan_imaging_job(job);
-  const double planned_s = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+  job.plan_as_declared = true;
   const int cycles = recorded != nullptr ? recorded_cycles(*recorded) : kTypicalCycles;
-  Recorder recorder;
-  record_graph(plan, recorder, cycles);
-  TaskCosts costs(recorded);
+  const auto graph = planned_graph(job, cycles, cache);
+  const auto& plan = graph->plan;
+  const auto& recorder = graph->recorder;
+  TaskCosts costs(machine, recorded);
   if (costs.overhead_s() >= 0) simulated.overhead_s = costs.overhead_s();
 
   const auto seconds_of = [&](const runtime::Task& task, Device device) {
-    const double seconds = costs.seconds(task, device);
-    if (task.codelet->role == runtime::Role::io) return seconds;
-    return seconds / (device == Device::cuda ? machine.gpu_speed : machine.core_speed);
+    return costs.seconds(task, device);
   };
   Forecast forecast;
+  const auto simulate = engine == Engine::simgrid ? traces::simulate_with_simgrid : traces::simulate;
   forecast.timeline =
-      traces::simulate(recorder.tasks(), recorder.dependencies(), recorder.data(), simulated, seconds_of);
+      simulate(recorder.tasks(), recorder.dependencies(), recorder.data(), simulated, seconds_of);
 
   // What the simulation cannot see (uneven tasks, others on the cores) shows when the recorded run itself is simulated.
   double unseen = 1;
@@ -165,8 +226,7 @@ Forecast forecast_imaging(ImagingJob job, const traces::MachineDescription& mach
     same.cpus = then.value("cpus", same.cpus);
     same.io_workers = then.value("io_workers", same.io_workers);
     const double replayed =
-        traces::simulate(recorder.tasks(), recorder.dependencies(), recorder.data(), same, seconds_of)
-            .makespan_s;
+        simulate(recorder.tasks(), recorder.dependencies(), recorder.data(), same, seconds_of).makespan_s;
     if (replayed > 0)
       unseen = std::clamp(then.value("makespan_s", replayed) * costs.slowdown() / replayed, 0.8, 1.25);
   }
@@ -180,7 +240,7 @@ Forecast forecast_imaging(ImagingJob job, const traces::MachineDescription& mach
     figures.phases.emplace_back(name, seconds);
     figures.time_s += seconds;
   };
-  phase("planning", planned_s);
+  phase("planning", graph->planned_s);
   phase("start", kStartSeconds);
   figures.phases.emplace_back("graph", graph_s);
   figures.time_s += graph_s;
@@ -196,14 +256,18 @@ Forecast forecast_imaging(ImagingJob job, const traces::MachineDescription& mach
   metrics["makespan_s"] = figures.time_s;
   metrics["peak_memory_bytes"] = plan.memory.total();
   metrics["major_cycles"] = plan.cleans() ? cycles : 0;
-  metrics["forecast"] = {{"method", "Fringeflow's own discrete-event simulation of the job's task graph"},
-                         {"machine", machine.name},
-                         {"policy", traces::simulated_policy(simulated.scheduler)},
-                         {"recorded_run", recorded != nullptr ? nlohmann::json(recorded->path()) : nullptr},
-                         {"slowdown_since_run", costs.slowdown()},
-                         {"unseen_by_simulation", unseen},
-                         {"recorded_codelets", costs.recorded()},
-                         {"declared_codelets", costs.declared()}};
+  metrics["forecast"] = {
+      {"method", engine == Engine::simgrid
+                     ? "StarPU in its SimGrid mode, on the job's task graph"
+                     : "Fringeflow's own discrete-event simulation of the job's task graph"},
+      {"machine", machine.name},
+      {"policy", engine == Engine::simgrid ? "StarPU's own" : traces::simulated_policy(simulated.scheduler)},
+      {"recorded_run", recorded != nullptr ? nlohmann::json(recorded->path()) : nullptr},
+      {"slowdown_since_run", costs.slowdown()},
+      {"unseen_by_simulation", unseen},
+      {"recorded_codelets", costs.recorded()},
+      {"models", machine.models_file.empty() ? nlohmann::json(nullptr) : nlohmann::json(machine.models_file)},
+      {"declared_codelets", costs.declared()}};
   return forecast;
 }
 
@@ -228,7 +292,9 @@ std::string forecast_text(const nlohmann::json& m) {
                         one["cost_per_job_usd"].get<double>());
   text += fmt::format(
       "rests on      {}\n",
-      how["recorded_run"].is_null()
+      !how["models"].is_null()
+          ? fmt::format("{}, then this machine's records", how["models"].get<std::string>())
+      : how["recorded_run"].is_null()
           ? "this machine's records"
           : fmt::format("{} ({:+.0f} % since), then records", how["recorded_run"].get<std::string>(),
                         100 * (how["slowdown_since_run"].get<double>() - 1)));

@@ -95,6 +95,7 @@ void ImagingGraph::create_grids() {
 
 void ImagingGraph::grid_pass(const std::vector<Instance>& instances, bool residual) {
   degridded_.assign(plan_.chunks.size(), false);
+  cut_now_.clear();
   if (plan_.memory.strip_stores > 0) return sky_by_strips(plan_.sky_waves.front(), instances, residual);
   if (residual) {
     // All waves of the model but the last are degridded on their own; the last one is still on the grid when the sky waves begin.
@@ -131,8 +132,11 @@ void ImagingGraph::sky_wave(const Wave& wave, const std::vector<Instance>& insta
     std::vector<Loaded*> loaded;
     for (size_t i = begin; i < end; ++i) loaded.push_back(&prepare(i, wave, residual, first_wave));
     size_t at = 0;
+    int32_t direction = -1;
     for_each_store(plan_, wave, instances.size(),
                    [&](const WaveEntry& entry, int64_t slab, int64_t strip, size_t instance) {
+                     if (plan_.facet_gains && direction_of(entry) != direction)
+                       turn(begin, loaded, direction = direction_of(entry), residual);
                      grid(entry, slab, strip, instances[instance], residual, begin, loaded, stores[at++]);
                    });
   }
@@ -228,7 +232,9 @@ void ImagingGraph::grid(const WaveEntry& entry, int64_t slab, int64_t strip, con
   args.strip = strip;
   args.stokes = instance.stokes;
   args.psf = instance.psf;
-  args.residual = residual;
+  // Visibilities turned for the facet's direction take the place of residuals.
+  const bool turned = plan_.facet_gains != nullptr;
+  args.residual = residual || (turned && !instance.psf);
   std::vector<std::pair<DataId, Access>> data{{store, Access::read_write}};
   if (args.plan->tiles.slots_of(slab, strip) == 0) return;
   for (size_t i = 0; i < loaded.size(); ++i) {
@@ -238,7 +244,7 @@ void ImagingGraph::grid(const WaveEntry& entry, int64_t slab, int64_t strip, con
     args.chunks.push_back(chunk.grid_chunk(entry.channel, entry.facet, plan_.max_uv_lambda));
     data.emplace_back(loaded[i]->chunk, Access::read);
     data.emplace_back(loaded[i]->index.at({entry.channel, entry.facet}), Access::read);
-    if (residual) data.emplace_back(loaded[i]->predicted, Access::read);
+    if (args.residual) data.emplace_back(turned ? loaded[i]->turned : loaded[i]->predicted, Access::read);
   }
   if (args.chunks.empty()) return;
   submit(runtime::make_task(gridder::grid_codelet(), std::move(args), std::move(data),
@@ -304,6 +310,10 @@ void ImagingGraph::finish_facet(const WaveEntry& entry, const std::vector<Instan
       refine.rows.push_back(last - first);
       data.emplace_back(pixels[y], Access::read);
     }
+    if (plan_.facet_gains) {
+      stitch(entry, instance, pixels);
+      continue;
+    }
     const auto where = tag(-1, static_cast<int32_t>(facet));
     submit(
         plan->resampling
@@ -338,8 +348,7 @@ void ImagingGraph::uncorrect(const WaveEntry& entry) {
       args.image_nx = plan_.geometry.nx;
       args.image_ny = plan_.geometry.ny;
       submit(runtime::make_task(fft::uncorrect_codelet(), std::move(args),
-                                {{images[y], Access::write},
-                                 {images_.model[entry.channel][static_cast<size_t>(stokes)], Access::read}},
+                                {{images[y], Access::write}, {model_of(entry, stokes), Access::read}},
                                 tag(-1, static_cast<int32_t>(entry.facet), -1, static_cast<int32_t>(y)), 7));
     }
   }
@@ -375,6 +384,7 @@ void ImagingGraph::rows_to_grid(const WaveEntry& entry, int64_t slab, int64_t st
 }
 
 void ImagingGraph::degrid(size_t chunk, Loaded& loaded, const Wave& wave, bool first) {
+  if (plan_.facet_gains) return degrid_directions(chunk, loaded, wave, first);
   size_t at = 0;
   for (const auto& entry : wave) {
     const auto& plan = plan_.channels[entry.channel].facets[entry.facet];

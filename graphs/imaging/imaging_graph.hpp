@@ -11,11 +11,13 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <set>
 #include <span>
 #include <vector>
 
 #include "codelets/deconvolve/clean.hpp"
 #include "codelets/degrid/degrid.hpp"
+#include "codelets/read/cache.hpp"
 #include "codelets/read/read.hpp"
 #include "graphs/imaging/imaging_plan.hpp"
 #include "io/atomic_file.hpp"
@@ -53,6 +55,8 @@ class ImagingGraph {
   const ImageSet& images() const { return images_; }
   DataId sums() const { return sums_; }
   std::shared_ptr<ReadCounters> counters() const { return counters_; }
+  /// Of the copy on disk, all passes.
+  int64_t cache_bytes_read() const { return cache_ ? cache_->bytes_read() : 0; }
   std::shared_ptr<deconvolve::ComponentLog> components(size_t stokes) const { return logs_.at(stokes); }
   const std::vector<DataId>& loop_blocks() const { return loops_; }
   /// Beams: one per output channel, then the combined one when there are several channels.
@@ -70,6 +74,7 @@ class ImagingGraph {
   /// One chunk in memory: its buffers for the pass that uses it.
   struct Loaded {
     DataId chunk = -1, predicted = -1;
+    DataId turned = -1;                                 ///< of one direction, with gains of facets
     std::map<std::pair<size_t, size_t>, DataId> index;  ///< by (channel, facet)
   };
 
@@ -78,6 +83,7 @@ class ImagingGraph {
   Loaded& load(size_t chunk);
   /// UVW and weights at least.
   Loaded& load_weights(size_t chunk);
+  void read_or_recall(size_t chunk, DataId into);
   void weigh(size_t chunk, Loaded& loaded);
   void build_index(size_t chunk, Loaded& loaded, size_t channel, size_t facet);
   void density_pass();
@@ -121,6 +127,19 @@ class ImagingGraph {
   void submit_blank(DataId image, int64_t bytes);
   DataId image_of(size_t channel, const Instance& instance) const;
 
+  // facets with gains of their own (facet_pass.cpp)
+  int32_t direction_of(const WaveEntry& entry) const {
+    return plan_.facet_gains->direction_of_facet[entry.channel][entry.facet];
+  }
+  void create_turned();
+  /// Corrects the visibilities of chunks for a direction, of which a grid task is to come.
+  void turn(size_t begin, std::span<Loaded* const> loaded, int32_t direction, bool residual);
+  /// Degrids a wave direction by direction and adds what is seen through their gains.
+  void degrid_directions(size_t chunk, Loaded& loaded, const Wave& wave, bool first);
+  /// The model of the direction of an entry, which is cut out once a pass.
+  DataId model_of(const WaveEntry& entry, int64_t stokes);
+  void stitch(const WaveEntry& entry, const Instance& instance, const std::vector<DataId>& pixels);
+
   // cleaning (clean_loop.cpp)
   void create_clean();
   int64_t submit_decide(size_t stokes);
@@ -154,6 +173,9 @@ class ImagingGraph {
   ImageSet images_;
   DataId sums_ = -1, density_ = -1, density_summary_ = -1;
   std::vector<DataId> tokens_;  ///< per set
+  std::shared_ptr<io::ScratchFile> cache_;
+  std::vector<DataId> cache_tokens_;   ///< [chunk] that it is in the cache
+  std::vector<int64_t> cache_offset_;  ///< [chunk]
   std::vector<Loaded> resident_, ring_;
   std::vector<bool> loaded_once_, weighed_once_, degridded_;
   int64_t loads_ = 0;
@@ -162,6 +184,9 @@ class ImagingGraph {
   size_t transform_turn_ = 0, store_turn_ = 0;
   std::map<std::pair<size_t, size_t>, std::vector<std::vector<DataId>>> accumulators_,
       pixels_;  ///< (channel, facet) -> [instance][y-strip]
+
+  std::map<std::pair<size_t, int32_t>, DataId> cut_models_;  ///< (channel, direction)
+  std::set<std::pair<size_t, int32_t>> cut_now_;             ///< those of the pass
 
   std::vector<DataId> loops_, robust_, scale_masks_;  ///< [stokes]
   std::vector<DataId> shares_;                        ///< [stokes], with several sub-images

@@ -5,9 +5,11 @@
 
 #include <algorithm>
 #include <cmath>
+#include <filesystem>
 #include <set>
 
 #include "graphs/imaging/memory_plan.hpp"
+#include "graphs/simulate/simulate.hpp"
 #include "io/constants.hpp"
 #include "io/error.hpp"
 #include "io/fits_image.hpp"
@@ -119,6 +121,15 @@ void mark_tiles(ImagingPlan& plan, int strips) {
   }
 }
 
+/// The set, or what an earlier stage declares of it where it is not there yet.
+std::shared_ptr<io::MeasurementSet> open_or_declare(const ImagingJob& job, const std::string& path) {
+  std::error_code ignored;
+  for (const auto& stage : job.made_by)
+    if (stage->output == path && (job.plan_as_declared || !std::filesystem::exists(path, ignored)))
+      return std::make_shared<io::MeasurementSet>(path, describe_observation(*stage), job.selection);
+  return std::make_shared<io::MeasurementSet>(path, job.selection);
+}
+
 }  // namespace
 
 ImagingPlan plan_imaging_job(const ImagingJob& job, ChunkFeed* feed) {
@@ -131,8 +142,7 @@ ImagingPlan plan_imaging_job(const ImagingJob& job, ChunkFeed* feed) {
     plan.sets.push_back(feed->source());
     plan.density_ahead = feed->weights_known();
   } else {
-    for (const auto& path : job.ms)
-      plan.measurement_sets.push_back(std::make_shared<io::MeasurementSet>(path, job.selection));
+    for (const auto& path : job.ms) plan.measurement_sets.push_back(open_or_declare(job, path));
     io::check_compatible(plan.measurement_sets, image.centre);
     plan.sets.assign(plan.measurement_sets.begin(), plan.measurement_sets.end());
   }
@@ -162,6 +172,13 @@ ImagingPlan plan_imaging_job(const ImagingJob& job, ChunkFeed* feed) {
   options.accuracy = image.accuracy;
   options.facets_per_side = image.facets;
   options.divide_by_n = image.divide_by_n;
+  const auto facet_gains = load_facet_gains(plan);
+  if (facet_gains) {
+    if (options.facets_per_side == 0)
+      options.facets_per_side = rectangles_per_side(facet_gains->table.directions.size());
+    options.divide = options.resample =
+        false;  // a facet's pixels are the image's, so that cells can be cut out of them
+  }
   bool any = false;
   for (auto& channel : plan.channels) {
     if (channel.empty()) continue;
@@ -173,6 +190,11 @@ ImagingPlan plan_imaging_job(const ImagingJob& job, ChunkFeed* feed) {
         fmt::format("{}: no visibility fits on the grid: all have |u| or |v| beyond 1/(2 cell) = {:.6g} "
                     "wavelengths; use smaller cells",
                     plan.sets.front()->info().path, plan.max_uv_lambda));
+  if (facet_gains) {
+    divide_facets(plan, *facet_gains);
+    key_rows(plan, *facet_gains);
+    plan.facet_gains = facet_gains;
+  }
   mark_tiles(plan, options.strips_target);
   for (auto& channel : plan.channels) {
     channel.y_strips.clear();
@@ -205,6 +227,9 @@ std::string describe(const ImagingPlan& plan) {
                         : fmt::format("ring of {}", memory.ring_slots),
       mib(memory.images), mib(memory.grids), plan.sky_waves.size(), mib(memory.transforms),
       mib(memory.clean));
+  if (memory.cache_bytes > 0)
+    text += fmt::format("cache     {:.0f} MiB in {}, for the passes after the first\n",
+                        mib(memory.cache_bytes), memory.cache_folder);
   return text;
 }
 

@@ -15,6 +15,7 @@
 #include "codelets/gridder/grid_chunk.hpp"
 #include "codelets/gridder/plan.hpp"
 #include "graphs/imaging/chunk_feed.hpp"
+#include "graphs/imaging/facet_gains.hpp"
 #include "io/measurement_set.hpp"
 #include "io/options.hpp"
 #include "runtime/machine.hpp"
@@ -67,6 +68,9 @@ struct MemoryPlan {
   bool resident = true;  ///< visibilities are kept between passes
   bool predicted_resident = true;
   int64_t ring_slots = 0;  ///< chunks in memory at a time
+  /// Folder where chunks that do not fit are kept for later passes; empty: none are.
+  std::string cache_folder;
+  int64_t cache_bytes = 0;
   int64_t transform_depth = 1;
   /// Stores of tiles that the strips of all slabs take in turn; 0: every store of a wave has its own.
   int64_t strip_stores = 0;
@@ -87,6 +91,7 @@ struct ImagingPlan {
   MemoryPlan memory;
   int64_t batch_chunks = 1;                               ///< chunks per grid task
   int64_t visibilities = 0;                               ///< rows x channels selected
+  std::shared_ptr<const FacetGains> facet_gains;          ///< null: the sky is seen through one gain
   std::shared_ptr<const std::vector<uint8_t>> mask;       ///< the user's, [ny][nx]; null: none
   std::shared_ptr<const std::vector<float>> start_model;  ///< [ny][nx], Jy/pixel; null: none
   deconvolve::MinorOptions minor;

@@ -4,9 +4,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <filesystem>
 
 #include "codelets/restore/restore.hpp"
 #include "io/error.hpp"
+#include "io/scratch_file.hpp"
 #include "runtime/machine.hpp"
 
 namespace fringeflow::graphs {
@@ -96,6 +98,31 @@ int64_t transform_bytes(const ImagingPlan& plan) {
   return most;
 }
 
+/// Where chunks that are read in several passes are kept meanwhile.
+void plan_cache(ImagingPlan& plan, int64_t all_chunks) {
+  auto& memory = plan.memory;
+  const std::string& asked = plan.job.runtime.cache;
+  const bool once = !plan.cleans() && !plan.needs_density() && plan.sky_waves.size() == 1;
+  if (once || asked == "none") return;
+  const std::filesystem::path prefix(plan.job.write.prefix);
+  const std::string folder = asked != "auto"            ? asked
+                             : prefix.has_parent_path() ? prefix.parent_path().string()
+                                                        : ".";
+  if (asked != "auto" && !std::filesystem::is_directory(folder))
+    throw UserError(
+        fmt::format("runtime.cache: there is no folder {}; give one on a fast disk, or 'none'", folder));
+  const int64_t room = io::free_bytes(folder);
+  if (asked != "auto" && room < all_chunks)
+    throw UserError(
+        fmt::format("runtime.cache: {} has no room for {} MiB of visibilities ({} MiB are free); give "
+                    "another folder, or 'none'",
+                    folder, all_chunks / kMiB, room / kMiB));
+  // Of a disk that others use too, half at most.
+  if (asked == "auto" && room / 2 < all_chunks) return;
+  memory.cache_folder = folder;
+  memory.cache_bytes = all_chunks;
+}
+
 }  // namespace
 
 int64_t chunk_visibilities(int64_t budget_bytes, int64_t stokes) {
@@ -174,6 +201,13 @@ void plan_memory(ImagingPlan& plan) {
             sky_instances;
   memory.images = accumulators + image_bytes * (channels * (stokes * (plan.cleans() ? 3 : 1) + 1) +
                                                 (channels > 1 ? stokes * 3 + 1 : 0) + 3);
+  if (plan.facet_gains) {
+    memory.images += image_bytes;  // the map
+    if (plan.cleans())
+      memory.images +=
+          image_bytes * channels * static_cast<int64_t>(plan.facet_gains->table.directions.size());
+    for (const auto& chunk : plan.chunks) memory.base += chunk.layout.rows * int64_t{sizeof(facet::RowKey)};
+  }
   const int workers = plan.workers();
   memory.clean = plan.cleans() ? clean_bytes(plan, workers) : 0;
   memory.base += workers * scratch_bytes(plan);
@@ -189,8 +223,11 @@ void plan_memory(ImagingPlan& plan) {
   const auto model_in_one = [&](int64_t enough) {
     return plan.cleans() ? largest_wave(plan, pack_waves(plan, stokes, all, enough)) * stokes : 0;
   };
-  const int64_t kept = all_chunks + indices + all_predicted;
-  const int64_t per_slot = chunk_bytes + index_most + (plan.cleans() ? predicted_bytes : 0);
+  // Visibilities turned by the gains of one direction beside those of each chunk in memory.
+  const int64_t turned_bytes = plan.facet_gains ? predicted_bytes : 0;
+  const int64_t kept =
+      all_chunks + indices + all_predicted + turned_bytes * static_cast<int64_t>(plan.chunks.size());
+  const int64_t per_slot = chunk_bytes + index_most + turned_bytes + (plan.cleans() ? predicted_bytes : 0);
   constexpr int64_t kLeastSlots = 4;
   auto arrange = [&](int64_t for_chunks, int64_t model_enough) {
     const int64_t for_grids = room - for_chunks;
@@ -229,7 +266,8 @@ void plan_memory(ImagingPlan& plan) {
             arrange(kept, kModelBytes));
   };
   const bool by_chunks = streamed();
-  memory.resident = (!by_chunks && by_strips()) || arrange(kept, kModelBytes);
+  memory.resident =
+      (!by_chunks && plan.needs_density() && !plan.facet_gains && by_strips()) || arrange(kept, kModelBytes);
   memory.predicted_resident = true;
   memory.ring_slots = n;
   if (!memory.resident && !plan.reads())
@@ -261,6 +299,7 @@ void plan_memory(ImagingPlan& plan) {
         std::clamp<int64_t>(slot > 0 ? spare / slot : 0, 0, std::min<int64_t>(n - memory.ring_slots, 12));
     memory.ring_slots += more;
     memory.chunks += more * slot;
+    plan_cache(plan, all_chunks);
   }
   // While chunks arrive one by one, gridding must not wait for many; once they are all here, large batches are kinder to the caches.
   const bool streams = !memory.resident || by_chunks;

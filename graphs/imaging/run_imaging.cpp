@@ -112,6 +112,7 @@ std::string closing_lines(const ImagingPlan& plan, const ImagingGraph& graph, co
   const auto total = graph.counters()->total();
   const auto beyond = graph.counters()->beyond_grid();
   const auto peak_memory = metrics["peak_memory_bytes"].get<int64_t>();
+  const auto payload = static_cast<double>(std::max<int64_t>(total.bytes, 1));
   const double share = 100.0 / static_cast<double>(std::max<int64_t>(total.visibilities, 1));
   text += fmt::format("beam          {}\n", beam);
   text += fmt::format("noise, peak   {:.4g} Jy/beam (robust), {:.4g} Jy/beam at pixel {}, {}{}\n", top.sigma,
@@ -124,14 +125,17 @@ std::string closing_lines(const ImagingPlan& plan, const ImagingGraph& graph, co
                   total.visibilities - total.flagged - beyond, total.flagged,
                   static_cast<double>(total.flagged) * share, beyond, static_cast<double>(beyond) * share);
   text += fmt::format(
-      "time, memory  {}, {:.3g} Mvis/s; peak {:.0f} MiB of {:.0f} planned (limit {:.0f}); {}\n",
+      "time, memory  {}, {:.3g} Mvis/s; peak {:.0f} MiB of {:.0f} planned (limit {:.0f}); {}{}\n",
       duration_text(seconds), static_cast<double>(total.visibilities) * 1e-6 / seconds,
       static_cast<double>(peak_memory) / (1 << 20), static_cast<double>(plan.memory.total()) / (1 << 20),
       static_cast<double>(plan.memory.budget) / (1 << 20),
-      plan.reads() ? fmt::format("columns read {:.2f} times",
-                                 static_cast<double>(graph.counters()->bytes()) /
-                                     static_cast<double>(std::max<int64_t>(total.bytes, 1)))
-                   : "nothing read");
+      plan.reads()
+          ? fmt::format("columns read {:.2f} times", static_cast<double>(graph.counters()->bytes()) / payload)
+          : "nothing read",
+      plan.memory.cache_bytes > 0
+          ? fmt::format(", their copy on disk {:.2f} times", static_cast<double>(graph.cache_bytes_read()) /
+                                                                 static_cast<double>(plan.memory.cache_bytes))
+          : "");
   int images = 0;
   std::string others;
   for (const auto& path : products.paths()) {
@@ -145,8 +149,9 @@ std::string closing_lines(const ImagingPlan& plan, const ImagingGraph& graph, co
   metrics["visibilities_flagged"] = total.flagged;
   metrics["visibilities_beyond_grid"] = beyond;
   metrics["bytes_read"] = graph.counters()->bytes();
+  metrics["cache_bytes_read"] = graph.cache_bytes_read();
   metrics["reread_factor"] =
-      static_cast<double>(graph.counters()->bytes()) / static_cast<double>(std::max<int64_t>(total.bytes, 1));
+      static_cast<double>(graph.counters()->bytes() + graph.cache_bytes_read()) / payload;
   metrics["planned_memory_bytes"] = plan.memory.total();
   metrics["memory_limit_bytes"] = plan.memory.budget;
   metrics["peak_jy_beam"] = top.peak;
@@ -188,11 +193,16 @@ nlohmann::json through_files(const StagesBefore& before, double seconds, double 
 
 void run(const ImagingJob& job, const GainsOfSets& gains, const StagesBefore& before,
          graphs::ChunkFeed* feed) {
-  graphs::RunRecord record;
+  graphs::RunRecord record(job.runtime.trace);
   io::check_writable_prefix(job.write.prefix);
   graphs::RunLog log;
   const auto plan = graphs::plan_imaging_job(job, feed);
-  for (size_t i = 0; i < gains.size(); ++i) plan.measurement_sets[i]->correct_for(gains[i]);
+  for (size_t i = 0; i < plan.measurement_sets.size(); ++i) {
+    std::vector<std::shared_ptr<const io::GainTable>> chain;
+    if (i < gains.size()) chain = gains[i];
+    if (plan.facet_gains) chain.push_back(plan.facet_gains->known);
+    if (!chain.empty()) plan.measurement_sets[i]->correct_for(chain);
+  }
   notes(plan, log);
   log.info(graphs::describe(plan));
   record.phase("planning");
@@ -200,7 +210,7 @@ void run(const ImagingJob& job, const GainsOfSets& gains, const StagesBefore& be
   auto products = std::make_shared<io::Products>();
   const io::RunDirectory directory(job.write.prefix);
   directory.write_text("workflow.yaml", job.workflow_text);
-  runtime::Runtime runtime(job.runtime);
+  runtime::Runtime runtime(graphs::with_fxt_folder(job.runtime, job.write.prefix));
   record.phase("start");
   const auto& info = runtime.info();
   if (job.runtime.cpus > info.cpus || job.runtime.io_workers > info.io_workers ||
@@ -271,10 +281,9 @@ void run(const ImagingJob& job, const GainsOfSets& gains, const StagesBefore& be
   const auto lines = closing_lines(plan, graph, runtime, *products, metrics);
   log.info(lines);
   directory.write_text("log.txt", log.text());
-  directory.write_text("timeline.json", traces::perfetto_json(timeline));
   directory.write_environment(
       {{"fringeflow", FRINGEFLOW_VERSION}, {"git", FRINGEFLOW_GIT}, {"starpu", info.starpu_version}});
-  directory.write_json("metrics.json", metrics);
+  graphs::write_traces(directory, record, timeline, metrics);
   runtime.learn();
 }
 

@@ -16,6 +16,7 @@
 #include "codelets/write/visibilities.hpp"
 #include "graphs/predict/image_model.hpp"
 #include "graphs/progress.hpp"
+#include "graphs/run_record.hpp"
 #include "io/error.hpp"
 #include "io/h5parm.hpp"
 #include "runtime/runtime.hpp"
@@ -68,7 +69,7 @@ struct Slot {
 class Prediction {
  public:
   explicit Prediction(const PredictJob& job);
-  double run();
+  double run(graphs::RunRecord& record);
 
  private:
   void load_gains();
@@ -209,7 +210,8 @@ void Prediction::predict_image(runtime::Runtime& runtime) {
   }
 }
 
-double Prediction::run() {
+double Prediction::run(graphs::RunRecord& record) {
+  record.phase("planning");
   const auto start = std::chrono::steady_clock::now();
   int64_t rows = 0, samples = 0, correlated = 0, total = 0;
   for (const auto& target : targets_)
@@ -225,7 +227,9 @@ double Prediction::run() {
                      (padded(rows * 24) + padded(samples * stokes_ * 8) + padded(correlated * 8)) +
                  samples * 64;
   check_memory(job_, chunk_bytes_, fmt::format("chunks of {} visibilities", samples));
-  runtime::Runtime runtime(job_.runtime);
+  const std::string prefix = graphs::run_prefix(job_.ms.front()) + "-predict";
+  runtime::Runtime runtime(graphs::with_fxt_folder(job_.runtime, prefix));
+  record.phase("start");
   for (auto& target : targets_) target.token = runtime.create({"set", 64, 0});
   for (size_t i = 0; i < kSlots; ++i) {
     Slot slot{runtime.create({"uvw", padded(rows * 24), 0}),
@@ -241,7 +245,10 @@ double Prediction::run() {
       predict_components(runtime);
     runtime.wait_all();
   }
+  record.phase("graph");
   for (auto& target : targets_) target.writer->flush();
+  record.phase("products");
+  graphs::leave_run(prefix, job_.workflow_text, record, runtime, total);
   runtime.learn();
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   for (const auto& path : job_.ms)
@@ -252,6 +259,9 @@ double Prediction::run() {
 
 }  // namespace
 
-double run_predict(const PredictJob& job) { return Prediction(job).run(); }
+double run_predict(const PredictJob& job) {
+  graphs::RunRecord record(job.runtime.trace);
+  return Prediction(job).run(record);
+}
 
 }  // namespace fringeflow

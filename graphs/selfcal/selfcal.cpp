@@ -13,8 +13,11 @@
 
 #include "codelets/deconvolve/deconvolve.hpp"
 #include "graphs/calibrate/calibrate.hpp"
+#include "graphs/calibrate/directions.hpp"
 #include "graphs/imaging/imaging.hpp"
+#include "graphs/selfcal/trusted_model.hpp"
 #include "io/atomic_file.hpp"
+#include "io/catalogue.hpp"
 #include "io/correlations.hpp"
 #include "io/error.hpp"
 #include "io/fits_image.hpp"
@@ -31,6 +34,8 @@ constexpr double kFall = 0.95;
 /// Components on pixels fainter than this times the noise of their image may be artefacts of what is to be calibrated; but a fifth of
 /// the peak is always believed.
 constexpr double kTrustedSigma = 10, kTrustedPeak = 0.2;
+/// Models of more are degridded from their image.
+constexpr size_t kDirectComponents = 1000;
 
 const char* name_of(SolveKind kind) {
   switch (kind) {
@@ -40,6 +45,8 @@ const char* name_of(SolveKind kind) {
       return "phase";
     case SolveKind::diagonal:
       return "diagonal";
+    case SolveKind::tec:
+      return "tec";
     default:
       return "full";
   }
@@ -166,17 +173,16 @@ std::string Selfcal::trusted_model(size_t round, const Quality& quality) const {
   const auto restored = io::read_fits_image<float>(product(round, "image"));
   auto model = io::read_fits_image<float>(product(round, "model"));
   const double least = std::min(kTrustedSigma * quality.noise, kTrustedPeak * quality.peak);
-  int64_t kept = 0, all = 0;
-  for (size_t i = 0; i < model.pixels.size(); ++i) {
-    if (!(model.pixels[i] != 0)) continue;
-    ++all;
-    if (static_cast<double>(restored.pixels[i]) >= least)
-      ++kept;
-    else
-      model.pixels[i] = 0;
+  const auto components = graphs::trusted_components(model, restored, least, quality.noise);
+  spdlog::info("round {} solves against {} components, on {:.3g} Jy/beam and more", round + 1,
+               components.size(), least);
+  if (components.size() <= kDirectComponents) {
+    const std::string path = fmt::format("{}-trusted-sources.txt", prefix(round));
+    io::write_components(path, components, model.header.frequency_hz);
+    return path;
   }
-  spdlog::info("round {} solves against {} of {} pixels of the model, on {:.3g} Jy/beam and more", round + 1,
-               kept, all, least);
+  for (size_t i = 0; i < model.pixels.size(); ++i)
+    if (!(static_cast<double>(restored.pixels[i]) >= least)) model.pixels[i] = 0;
   const std::string path = product(round, "trusted-model");
   io::write_fits_image(
       path, model.header,
@@ -217,7 +223,7 @@ void Selfcal::publish(size_t best) const {
   std::vector<fs::path> files;
   for (const auto& entry : fs::directory_iterator(folder))
     if (const auto name = entry.path().filename().string();
-        entry.is_regular_file() && name.starts_with(start) && !name.ends_with("trusted-model.fits"))
+        entry.is_regular_file() && name.starts_with(start) && name.find("-trusted-") == std::string::npos)
       files.push_back(entry.path());
   for (const auto& file : files) {
     const std::string name = to.filename().string() + "-" + file.filename().string().substr(start.size());
@@ -230,28 +236,7 @@ void Selfcal::apply(const Target& target) const {
   rows.fields.clear();
   rows.spws.clear();
   rows.time_s = {};
-  io::CorrelationAccess access(target.path, rows, job_.apply_column);
-  for (const auto& unit : access.divide(0, kChunkVisibilities))
-    for (const auto& chunk : unit.chunks) {
-      const int64_t correlations = access.info().windows[static_cast<size_t>(chunk.window)].correlations;
-      const std::array<int64_t, 3> extents{chunk.rows, chunk.channels, correlations};
-      const auto samples = static_cast<size_t>(chunk.rows * chunk.channels * correlations),
-                 count = static_cast<size_t>(chunk.rows);
-      std::vector<double> uvw(3 * count);
-      std::vector<int32_t> antennas(2 * count);
-      std::vector<std::complex<float>> vis(samples);
-      std::vector<float> weight(samples);
-      std::vector<uint8_t> flag(samples);
-      io::CorrelationBuffers out{{uvw.data(), {chunk.rows, 3}},
-                                 {antennas.data(), {chunk.rows, 2}},
-                                 {vis.data(), extents},
-                                 {weight.data(), extents},
-                                 {flag.data(), extents}};
-      access.read(chunk, out);
-      access.write(chunk, out.vis, out.flag, true);
-    }
-  access.flush();
-  spdlog::info("{}: column {} written, flags where gains have no solution", target.path, job_.apply_column);
+  graphs::write_corrected(target.path, std::move(rows), job_.apply_column);
 }
 
 std::string Selfcal::table() const {

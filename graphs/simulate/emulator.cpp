@@ -9,6 +9,7 @@
 
 #include "graphs/predict/predict.hpp"
 #include "graphs/simulate/beam.hpp"
+#include "graphs/simulate/simulate.hpp"
 #include "io/atomic_file.hpp"
 #include "io/error.hpp"
 #include "io/layout.hpp"
@@ -42,7 +43,16 @@ io::SkyModel load_sources(const SimulateJob& job) {
   return sky;
 }
 
-io::NewMeasurementSet describe(const SimulateJob& job) {
+/// "sim.ms" -> "sim-truth.h5"
+std::string beside(std::string output, const std::string& ending) {
+  while (output.size() > 1 && output.back() == '/') output.pop_back();
+  if (output.ends_with(".ms") || output.ends_with(".MS")) output.resize(output.size() - 3);
+  return output + ending;
+}
+
+}  // namespace
+
+io::NewMeasurementSet describe_observation(const SimulateJob& job) {
   io::NewMeasurementSet set;
   std::error_code ignored;
   if (std::filesystem::is_directory(job.layout_file, ignored))
@@ -64,19 +74,10 @@ io::NewMeasurementSet describe(const SimulateJob& job) {
   return set;
 }
 
-/// "sim.ms" -> "sim-truth.h5"
-std::string beside(std::string output, const std::string& ending) {
-  while (output.size() > 1 && output.back() == '/') output.pop_back();
-  if (output.ends_with(".ms") || output.ends_with(".MS")) output.resize(output.size() - 3);
-  return output + ending;
-}
-
-}  // namespace
-
 Emulator::Emulator(const SimulateJob& job)
     : job_(job),
       sky_(load_sources(job)),
-      set_(describe(job)),
+      set_(describe_observation(job)),
       geometry_(set_, job.output.empty() ? job.layout_file : job.output) {
   freq_ = std::make_shared<const std::vector<double>>(set_.freq_hz);
   stokes_ = stokes_needed(sky_.components);

@@ -11,6 +11,7 @@
 
 #include "codelets/write/visibilities.hpp"
 #include "graphs/progress.hpp"
+#include "graphs/run_record.hpp"
 #include "graphs/simulate/emulator.hpp"
 #include "io/error.hpp"
 #include "runtime/runtime.hpp"
@@ -28,7 +29,7 @@ class Simulation {
         emulator_(job),
         writer_(std::make_shared<io::SimulationWriter>(job.output, emulator_.set())),
         rows_(writer_->baselines()) {}
-  double run();
+  double run(graphs::RunRecord& record);
 
  private:
   int64_t ring_slots(int cpus) const;
@@ -95,9 +96,11 @@ void Simulation::submit_time(runtime::Runtime& runtime, int64_t time) {
                                     {number}, 1));
 }
 
-double Simulation::run() {
+double Simulation::run(graphs::RunRecord& record) {
+  record.phase("planning");
   const auto start = std::chrono::steady_clock::now();
-  runtime::Runtime runtime(job_.runtime);
+  runtime::Runtime runtime(graphs::with_fxt_folder(job_.runtime, graphs::run_prefix(job_.output)));
+  record.phase("start");
   token_ = runtime.create({"writer", 64, 0});
   const int64_t slots = ring_slots(runtime.info().cpus);
   std::vector<std::pair<int64_t, int64_t>> blocks;
@@ -116,8 +119,12 @@ double Simulation::run() {
     }
     runtime.wait_all();
   }
+  record.phase("graph");
   const std::string truth = emulator_.write_truth();
   writer_->commit();
+  record.phase("products");
+  graphs::leave_run(graphs::run_prefix(job_.output), job_.workflow_text, record, runtime,
+                    rows_ * job_.times * job_.channels);
   runtime.learn();
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   spdlog::info("{}: {} rows x {} channels, {}, in {:.2f} s", job_.output, rows_ * job_.times, job_.channels,
@@ -131,6 +138,9 @@ double Simulation::run() {
 
 }  // namespace
 
-double run_simulate(const SimulateJob& job) { return Simulation(job).run(); }
+double run_simulate(const SimulateJob& job) {
+  graphs::RunRecord record(job.runtime.trace);
+  return Simulation(job).run(record);
+}
 
 }  // namespace fringeflow

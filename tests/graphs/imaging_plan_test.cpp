@@ -283,6 +283,12 @@ TEST(Registry, ComputingIsDoneOnGpusToo) {
       {"to_stokes", "follows simulate or apply_gains: the data are on the host"},
       {"accumulate", "sums per baseline of calibrate, bound by the reading that feeds it"},
       {"solve", "StEFCal on sums per interval: small matrices that fit a core's cache"},
+      {"accumulate_directions", "predicts and sums a few rows at a time in a core's cache"},
+      {"solve_directions", "small matrices that fit a core's cache"},
+      {"facet_divide", "gains are looked up on the host, one product per visibility"},
+      {"facet_multiply", "gains are looked up on the host, one product per visibility"},
+      {"stitch", "copies pixels once a pass"},
+      {"cut", "copies pixels once a pass"},
       {"apply_gains", "one 2x2 product per visibility on its way to the disk"},
   };
   std::set<std::string> without;

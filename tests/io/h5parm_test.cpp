@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "io/h5parm.hpp"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -48,6 +49,39 @@ TEST(H5parm, ComesBack) {
       for (size_t i = 0; i < table.gains.size(); ++i)
         EXPECT_LT(std::abs(back.gains[i] - (table.valid[i] ? table.gains[i] : 1.)), 1e-15) << i;
     }
+}
+
+TEST(H5parm, DirectionsComeBack) {
+  const test::TemporaryFolder folder;
+  for (const bool polarisations : {true, false}) {
+    DirectionalGains gains;
+    for (int d = 0; d < 3; ++d) {
+      gains.names.push_back(fmt::format("[D{}]", d));
+      gains.directions.push_back({1 + 0.1 * d, -0.5});
+      gains.tables.push_back(example(polarisations, true));
+      for (auto& g : gains.tables.back().gains) g *= 1 + d;
+      gains.tables.back().valid[static_cast<size_t>(d)] = 0;
+    }
+    TecTable tec{gains.tables[0].times_s, gains.tables[0].antennas, gains.directions,
+                 std::vector<double>(27, 0.5)};
+    tec.valid.assign(27, 1);
+    write_h5parm(folder / "d.h5", gains, &tec);
+    const auto back = read_directional_h5parm(folder / "d.h5");
+    EXPECT_EQ(back.names, gains.names);
+    ASSERT_EQ(back.tables.size(), 3u);
+    for (size_t d = 0; d < 3; ++d) {
+      EXPECT_NEAR(back.directions[d].ra_rad, gains.directions[d].ra_rad, 1e-7);
+      EXPECT_EQ(back.tables[d].valid, gains.tables[d].valid);
+      EXPECT_EQ(back.tables[d].polarisations, gains.tables[d].polarisations);
+      for (size_t i = 0; i < back.tables[d].gains.size(); ++i)
+        EXPECT_LT(
+            std::abs(back.tables[d].gains[i] - (gains.tables[d].valid[i] ? gains.tables[d].gains[i] : 1.)),
+            1e-14);
+    }
+    EXPECT_THROW(read_h5parm(folder / "d.h5"), UserError);
+  }
+  write_h5parm(folder / "one.h5", example(true, true));
+  EXPECT_TRUE(read_directional_h5parm(folder / "one.h5").directions.empty());
 }
 
 TEST(H5parm, OtherFilesAreRefused) {

@@ -99,6 +99,20 @@ TEST(CostModel, RecordsMove) {
   EXPECT_FALSE(again.recorded(rated_codelet(), Device::cuda));
 }
 
+TEST(CostModel, MeasuredSizes) {
+  const TemporaryFolder folder;
+  const auto key = CostModel::key(rated_codelet(), Device::cpu);
+  CostModel costs(folder / "none.json");
+  EXPECT_FALSE(costs.measured(key, 1000));
+  costs.prefer(CostModel::of_samples({{key, {{1000, 3}, {1020, 1}, {1010, 9}, {0, 1}}}}));
+  EXPECT_EQ(costs.records().at(key).at(9).samples, 3);
+  EXPECT_DOUBLE_EQ(costs.records().at(key).at(9).seconds_per_work, 3. / 1000) << "the median";
+  EXPECT_TRUE(costs.measured(key, 1900)) << "about twice as much";
+  EXPECT_TRUE(costs.measured(key, 300));
+  EXPECT_FALSE(costs.measured(key, 5000));
+  EXPECT_FALSE(costs.measured(key, 200));
+}
+
 TEST(CostModel, NeverInTheWay) {
   const TemporaryFolder folder;
   const Nap nap{1};

@@ -6,6 +6,8 @@
 
 #include <cmath>
 
+#include "tests/traces/browser.hpp"
+
 namespace fringeflow::traces {
 namespace {
 
@@ -69,6 +71,42 @@ TEST_F(Table, Text) {
   EXPECT_LT(text.find("lws"), text.find("prio ")) << "the fastest first";
   EXPECT_THAT(text, ContainsRegex("lws +512 +1.500 +0.0% +50.0% +20 +1 +\\*"));
   EXPECT_THAT(text, ContainsRegex("peager +512 +refused: no, really"));
+}
+
+TEST(Front, PerProblem) {
+  ExperimentTable table({"size", "scheduler"}, {{"1", "a"}, {"1", "b"}, {"2", "a"}, {"2", "b"}}, {0});
+  const double seconds[] = {1, 2, 10, 20};
+  for (size_t p = 0; p < 4; ++p) table.add({p, 0, "ok", "", metrics(seconds[p], seconds[p])});
+  const auto json = table.json({}, kTimeAndEnergy);
+  EXPECT_EQ(json["points"][0]["front"], true);
+  EXPECT_EQ(json["points"][1]["front"], false);
+  EXPECT_EQ(json["points"][2]["front"], true) << "slower than the small problem, and not compared with it";
+}
+
+TEST_F(Table, Json) {
+  const auto json = table_.json({{"time_s", 0, 4}}, kTimeAndEnergy);
+  EXPECT_EQ(json["points"].size(), 4u);
+  EXPECT_EQ(json["metrics"][0], "time_s");
+  EXPECT_EQ(json["points"][0]["values"][0], nlohmann::json({2., 1., 3.})) << "median, least, most";
+  EXPECT_EQ(json["points"][2]["runs"], 0);
+  EXPECT_TRUE(json["points"][2]["values"][0][0].is_null());
+  EXPECT_EQ(json["points"][3]["holds"], false);
+  EXPECT_EQ(json["points"][1]["front"], true);
+  EXPECT_EQ(json["constraints"][0]["most"], 4);
+}
+
+TEST_F(Table, ABrowserDrawsThePage) {
+  const fringeflow::test::TemporaryFolder folder;
+  folder.write("page.html",
+               experiment_html("a <b>", table_.json({{"time_s", 0, 4}}, kTimeAndEnergy), "axes: {}\n"));
+  const auto page = fringeflow::test::drawn(folder, "page.html");
+  if (page.empty()) GTEST_SKIP() << "no Chromium here";
+  EXPECT_THAT(page, HasSubstr("data-drawn=\"3\"")) << "the script did not come to its end";
+  EXPECT_THAT(page, ContainsRegex("<tr class=\"front\"><td>lws</td><td>512</td><td>1</td><td>1.500</td>"));
+  EXPECT_THAT(page, HasSubstr("<td>2.000 (100%)</td>")) << "median and spread";
+  EXPECT_THAT(page, HasSubstr("refused: no, really"));
+  EXPECT_THAT(page, ContainsRegex("<circle[^>]* fill=\"#1f5fbf\""));
+  EXPECT_THAT(page.substr(page.find("<body")), ::testing::Not(HasSubstr("NaN")));
 }
 
 TEST_F(Table, PixelsMayDependOnTheAlgorithmOnly) {

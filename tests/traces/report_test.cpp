@@ -5,11 +5,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <array>
-#include <cstdio>
 #include <regex>
 
 #include "io/error.hpp"
+#include "tests/traces/browser.hpp"
 #include "tests/traces/run_fixture.hpp"
 
 namespace fringeflow::traces {
@@ -75,27 +74,12 @@ TEST_F(Report, PageStandsAlone) {
   EXPECT_EQ(data["left_out"], 0);
 }
 
-std::string output_of(const std::string& command) {
-  std::string text;
-  std::FILE* pipe = popen(command.c_str(), "r");
-  if (pipe == nullptr) return text;
-  std::array<char, 4096> buffer;
-  for (size_t n = 0; (n = std::fread(buffer.data(), 1, buffer.size(), pipe)) > 0;)
-    text.append(buffer.data(), n);
-  pclose(pipe);
-  return text;
-}
-
 TEST_F(Report, ABrowserDrawsThePage) {
-  const auto browser = output_of("command -v chromium-headless-shell chromium 2>/dev/null | head -n 1");
-  if (browser.empty()) GTEST_SKIP() << "no Chromium here";
   auto run = test::chain(30);
   test::write_run(folder_, "field", run);
   folder_.write("page.html", report_html(StoredRun(folder_ / "field")));
-  const auto page =
-      output_of("timeout 100 " + browser.substr(0, browser.find('\n')) +
-                " --headless --no-sandbox --disable-gpu --disable-dev-shm-usage --user-data-dir='" +
-                (folder_ / "profile") + "' --dump-dom 'file://" + (folder_ / "page.html") + "' 2>/dev/null");
+  const auto page = fringeflow::test::drawn(folder_, "page.html");
+  if (page.empty()) GTEST_SKIP() << "no Chromium here";
   EXPECT_THAT(page, HasSubstr("data-drawn=\"31\"")) << "the script did not come to its end";
   EXPECT_THAT(page, HasSubstr("<canvas"));
   EXPECT_THAT(page, ContainsRegex("<th>total s</th>"));

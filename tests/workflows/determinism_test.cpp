@@ -57,7 +57,9 @@ TEST_F(Determinism, MemoryLimits) {
     expect_ok(clean + fmt::format("--set runtime.memory={}MiB --set runtime.cpus={} -o b", mebibytes, cpus));
     expect_identical("b", "one");
     const auto metrics = Program::metrics("b");
-    EXPECT_GT(metrics["reread_factor"].get<double>(), 1.5) << "a ring: read in every pass";
+    EXPECT_EQ(metrics["bytes_read"], Program::metrics("one")["bytes_read"]) << "the set is read once";
+    EXPECT_GT(metrics["cache_bytes_read"].get<int64_t>(), 0) << "a ring: its copy is read in every pass";
+    EXPECT_GT(metrics["reread_factor"].get<double>(), 1.5);
     EXPECT_LE(metrics["planned_memory_bytes"].get<int64_t>(), int64_t{mebibytes} << 20);
 #ifndef __SANITIZE_ADDRESS__  // the sanitizer's own memory is not in the plan
     EXPECT_LE(metrics["peak_memory_bytes"].get<int64_t>(), metrics["planned_memory_bytes"].get<int64_t>());
@@ -65,6 +67,14 @@ TEST_F(Determinism, MemoryLimits) {
   }
   expect_ok(clean + fmt::format("--set runtime.memory={}MiB -o b", mebibytes + 40));
   expect_identical("b", "one");
+  const std::string small = clean + fmt::format("--set runtime.memory={}MiB -o b ", mebibytes);
+  expect_ok(fmt::format("{}--set runtime.cache=none", small));
+  expect_identical("b", "one");
+  EXPECT_EQ(metrics("b")["cache_bytes_read"], 0);
+  EXPECT_GT(metrics("b")["reread_factor"].get<double>(), 1.5) << "the set is read in every pass";
+  const auto refused = run(fmt::format("{}--set runtime.cache=nowhere", small));
+  EXPECT_EQ(refused.code, 2);
+  EXPECT_THAT(refused.text, testing::HasSubstr("nowhere"));
 }
 
 TEST_F(Determinism, ChannelsStokesFacetsMultiscale) {
@@ -99,7 +109,7 @@ TEST_F(Determinism, EveryScheduler) {
     expect_ok(clean + "--set runtime.scheduler=" + scheduler.name + " -o b");
     expect_identical("b", "one");
   }
-  EXPECT_GT(tried, 25);
+  EXPECT_GE(tried, 30);
 }
 
 }  // namespace

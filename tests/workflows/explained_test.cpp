@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // What the program says of its own runs: metrics that add up, reports, comparisons, forecasts, experiments.
+#include "runtime/io_trace.hpp"
 #include "tests/workflows/program.hpp"
 
 namespace fringeflow {
@@ -55,6 +56,136 @@ TEST_F(Explained, MetricsAddUp) {
     EXPECT_GT(one["carbon_g"].get<double>(), 0) << site;
     EXPECT_GT(one["cost_per_job_usd"].get<double>(), 0) << site;
   }
+}
+
+/// What must hold of any run's metrics.
+void expect_identities(const nlohmann::json& m, const std::string& what, bool ran = true) {
+  SCOPED_TRACE(what);
+  const double makespan = m["makespan_s"];
+  EXPECT_GT(makespan, 0);
+  EXPECT_LE(m["critical_path_s"].get<double>(), makespan * (1 + 1e-9));
+  EXPECT_LE(m["area_bound_s"].get<double>(), makespan * (1 + 1e-9));
+  double workers = 0;
+  for (const auto& worker : m["workers"])
+    for (const char* key : {"busy_s", "fetching_s", "overhead_s", "idle_s"})
+      workers += worker[key].get<double>();
+  EXPECT_NEAR(workers / (makespan * static_cast<double>(m["workers"].size())), 1, 0.01);
+  if (!ran || !runtime::io_trace_available()) return;
+  const auto& io = m["io"];
+  EXPECT_GT(io["reads"]["calls"].get<int64_t>() + io["writes"]["calls"].get<int64_t>(), 0);
+  if (!io.contains("gap")) {
+    EXPECT_NEAR(io["counted_read_share"].get<double>(), 1, 0.02);
+  }
+  EXPECT_NEAR(io["counted_written_share"].get<double>(), 1, 0.02) << "nothing else writes";
+  int64_t sizes = 0;
+  for (const auto& [bin, count] : io["reads"]["sizes"].items()) sizes += count.get<int64_t>();
+  EXPECT_EQ(sizes, io["reads"]["calls"]);
+}
+
+TEST_F(Explained, EveryStageLeavesARun) {
+  expect_ok(image_ + "-o b");
+  expect_ok("predict s.ms --model s.csv --column MODEL_DATA");
+  expect_ok("calibrate s.ms --model s.csv --interval 1h -o gains.h5");
+  for (const std::string run : {"s", "b", "s-predict", "gains"}) {
+    const auto m = metrics(run);
+    expect_identities(m, run);
+    EXPECT_NEAR(m["throughput_vis_s"].get<double>() * m["time_s"].get<double>(), 276 * 60 * 8, 1) << run;
+    EXPECT_THAT(expect_ok("report " + run + "-run"), HasSubstr("makespan"));
+    expect_ok("report " + run + "-run --html page.html --export exports");
+    const auto events = std::filesystem::exists(folder_ / (run + "-run/io.pfw"));
+    EXPECT_EQ(events, runtime::io_trace_available()) << run;
+  }
+  const auto simulated = metrics("s");
+  EXPECT_TRUE(simulated["codelets"].contains("simulate"));
+  if (runtime::io_trace_available()) {
+    EXPECT_GT(simulated["io"]["by_codelet"]["write_rows"]["writes"]["bytes"].get<int64_t>(),
+              276 * 60 * 8 * 2 * 8)
+        << "the visibilities, by the tasks that write them";
+    EXPECT_GE(metrics("b")["io"]["by_codelet"]["read"]["reads"]["bytes"].get<int64_t>(),
+              276 * 60 * 8 * 2 * 8);
+  }
+  // Records of stages other than imaging count too.
+  EXPECT_THAT(expect_ok("models calibrate s-run gains-run"), ContainsRegex("simulate_v[0-9]+_cpu"));
+}
+
+TEST_F(Explained, ForecastsOfSetsThatAreNotThereYet) {
+  const std::string data = FRINGEFLOW_SOURCE_DIR "/apps/workflows/data/demo";
+  folder_.write("ahead.yaml", fmt::format(R"(version: 1
+stages:
+  - {{id: obs, stage: simulate, layout: {0}.layout.txt, position: {0}.position.txt, sources: s.csv, centre: "60deg,-45deg",
+     start: 2025-06-01T07:56:00, times: 60, interval: 4min, channels: 8, frequency: 1.3GHz, channel_width: 4MHz, output: later.ms}}
+  - {{id: vis, stage: read, in: {{ms: obs}}}}
+  - {{id: dirty, stage: image, in: {{vis: vis}}, size: 256, cell: 5asec}}
+  - {{id: out, stage: write, in: {{image: dirty}}, prefix: later}}
+)",
+                                          data));
+  const auto said = expect_ok("forecast ahead.yaml --json");
+  EXPECT_THAT(said, HasSubstr("only the imaging part of this workflow is looked at"));
+  const auto ahead = nlohmann::json::parse(said.substr(said.find('{')));
+  // The same set, there: the same graph but for where its tiles end.
+  const auto there = nlohmann::json::parse(expect_ok("forecast s.ms --size 256 --cell 5asec -o x --json"));
+  EXPECT_EQ(ahead["visibilities"], there["visibilities"]);
+  EXPECT_EQ(ahead["tasks"], there["tasks"]);
+  EXPECT_EQ(ahead["peak_memory_bytes"], there["peak_memory_bytes"]);
+  EXPECT_FALSE(std::filesystem::exists(folder_ / "later.ms"));
+  folder_.write(
+      "sweep.yaml",
+      "workflow: ahead.yaml\nmode: forecast\naxes:\n  dirty.size & dirty.cell: [[256, 5asec], [128, "
+      "10asec]]\n  obs.times: [20, 60]\n  runtime.scheduler: [prio, lws]\nper: [obs.times]\n"
+      "pareto: [time_s, energy_j]\n");
+  const auto text = expect_ok("experiment sweep.yaml -o sweep");
+  EXPECT_THAT(text, ContainsRegex("128 & 10asec +20 +prio +[0-9.]+"));
+  folder_.write("bad.yaml", "workflow: ahead.yaml\nmode: forecast\naxes: {dirty.size & dirty.cell: [256]}\n");
+  EXPECT_THAT(run("experiment bad.yaml -o bad").text, HasSubstr("must be a list of 2"));
+  folder_.write("bad.yaml",
+                "workflow: ahead.yaml\nmode: forecast\naxes: {dirty.size: [256]}\nper: [obs.times]\n");
+  EXPECT_THAT(run("experiment bad.yaml -o bad").text, HasSubstr("'obs.times' is not one of the axes"));
+}
+
+TEST_F(Explained, ForecastsByStarPUItself) {
+  expect_ok(image_ + "-o a");
+  const auto answer = run("forecast a-run/workflow.yaml --engine simgrid --json --record g");
+  if (answer.code == 2) {
+    EXPECT_THAT(answer.text, HasSubstr("scripts/setup --simgrid"));
+    GTEST_SKIP() << "no StarPU with SimGrid was there to build with";
+  }
+  ASSERT_EQ(answer.code, 0) << answer.text;
+  const auto starpu = nlohmann::json::parse(answer.text);
+  const auto own = nlohmann::json::parse(expect_ok("forecast a-run/workflow.yaml --json"));
+  EXPECT_EQ(starpu["tasks"], own["tasks"]);
+  EXPECT_EQ(starpu["forecast"]["method"], "StarPU in its SimGrid mode, on the job's task graph");
+  // The same tasks of the same lengths on as many workers, by two simulators.
+  EXPECT_NEAR(starpu["compute_busy_s"].get<double>() / own["compute_busy_s"].get<double>(), 1, 0.02);
+  EXPECT_NEAR(starpu["graph_s"].get<double>() / own["graph_s"].get<double>(), 1, 0.25);
+  expect_identities(nlohmann::json::parse(expect_ok("report g-run --json")), "SimGrid", false);
+  for (const std::string scheduler : {"dmda", "lws", "modular-heft"})
+    expect_ok(
+        "forecast a-run/workflow.yaml --engine simgrid --machine node4h100 --set runtime.cpus=8 --set "
+        "runtime.scheduler=" +
+        scheduler);
+  const auto gpus = nlohmann::json::parse(expect_ok(
+      "forecast a-run/workflow.yaml --engine simgrid --machine node4h100 --set runtime.cpus=8 --json"));
+  EXPECT_EQ(gpus["gpus"], 4);
+  EXPECT_LT(gpus["data_locality"].get<double>(), 1 + 1e-9);
+  EXPECT_EQ(run("forecast a-run/workflow.yaml --engine starpu").code, 2);
+}
+
+TEST_F(Explained, TracingIsAChoice) {
+  expect_ok(image_ + "--set runtime.trace=off -o off");
+  expect_ok(image_ + "-o on");
+  expect_identical("off", "on");
+  EXPECT_THAT(run("report off").text, HasSubstr("runtime.trace was off"));
+  EXPECT_FALSE(std::filesystem::exists(folder_ / "off-run/timeline.json"));
+  const auto fxt = run(image_ + "--set runtime.trace=fxt -o fxt");
+  if (fxt.code == 2) {
+    EXPECT_THAT(fxt.text, HasSubstr("built without FxT"));
+    return;
+  }
+  ASSERT_EQ(fxt.code, 0) << fxt.text;
+  uintmax_t bytes = 0;
+  for (const auto& entry : std::filesystem::directory_iterator(folder_ / "fxt-run"))
+    if (entry.path().filename().string().starts_with("prof_file_")) bytes = entry.file_size();
+  EXPECT_GT(bytes, 10000u);
 }
 
 TEST_F(Explained, ReportsAndComparisons) {
@@ -133,6 +264,60 @@ TEST_F(Explained, Models) {
   EXPECT_EQ(run("models import none.json").code, 2);
   EXPECT_EQ(run("models import").code, 2);
   EXPECT_EQ(run("models").code, 2);
+}
+
+TEST_F(Explained, ModelsOfRecordedRuns) {
+  const std::string empty = "env FRINGEFLOW_CACHE='" + (folder_ / "empty") + "' timeout -s KILL 120";
+  expect_ok(image_ + "-o a");
+  EXPECT_THAT(run("models show", empty).text, HasSubstr("no records"));
+  const auto made = run("models calibrate a-run", empty);
+  EXPECT_EQ(made.code, 0) << made.text;
+  EXPECT_THAT(made.text, ContainsRegex("grid_v[0-9]+_cpu +[0-9]+ +[0-9]+"));
+  EXPECT_THAT(run("models show", empty).text, ContainsRegex("grid_v[0-9]+_cpu"));
+  EXPECT_EQ(run("models calibrate", empty).code, 2);
+  EXPECT_THAT(run("models calibrate nowhere", empty).text, HasSubstr("no run directory"));
+  // Another machine by its own records, and by what its codelets are declared to do.
+  run("models export there.json", empty);
+  const std::string power = "power: {static_w: 10, core_busy_w: 3}\n";
+  folder_.write("there.yaml", "cores: 2\ncore_speed: 7\nmodels: there.json\n" + power);
+  const std::string ahead = "forecast s.ms --size 256 --cell 5asec --iterations 200 -o b --machine ";
+  EXPECT_THAT(expect_ok(ahead + "there.yaml"), HasSubstr("there.json, then this machine's records"));
+  folder_.write("fast.yaml", "cores: 2\nrates: {grid: {cpu: 1}}\n" + power);
+  const auto slow = nlohmann::json::parse(expect_ok(ahead + "fast.yaml --json"));
+  EXPECT_GT(slow["makespan_s"].get<double>(), 1000) << "one unit of work per second";
+  EXPECT_THAT(slow["forecast"]["declared_codelets"].dump(), HasSubstr("\"grid\""));
+  folder_.write("bad.yaml", "cores: 2\nrates: {gird: {cpu: 1}}\n" + power);
+  EXPECT_THAT(run(ahead + "bad.yaml").text, HasSubstr("no codelet 'gird'"));
+  folder_.write("bad.yaml", "cores: 2\nmodels: nothing.json\n" + power);
+  EXPECT_THAT(run(ahead + "bad.yaml").text, HasSubstr("bad.yaml:2: models: no such file"));
+}
+
+TEST_F(Explained, PoliciesThatPredictAreCalibratedOrRefused) {
+  folder_.write("field.yaml",
+                "inputs: s.ms\nimage: {size: 128, cell: 10asec}\nclean: {iterations: 50}\noutput: field\n");
+  const std::string spec = "workflow: field.yaml\nrepeats: 1\naxes: {runtime.scheduler: [prio, dmda]}\n";
+  folder_.write("blind.yaml", spec + "calibrate: false\n");
+  const std::string empty = "env FRINGEFLOW_CACHE='" + (folder_ / "empty") + "' timeout -s KILL 120";
+  const auto answer = run("experiment blind.yaml -o blind", empty);
+  EXPECT_EQ(answer.code, 0) << "the warm-up has left records of the same tasks: " << answer.text;
+  folder_.write("sizes.yaml",
+                "workflow: field.yaml\nrepeats: 1\ncalibrate: false\naxes: {runtime.scheduler: [prio, dmda], "
+                "image.size: [128, 1024]}\n");
+  std::filesystem::remove_all(folder_ / "empty");
+  const auto refused = run("experiment sizes.yaml -o sizes", empty);
+  EXPECT_EQ(refused.code, 2) << refused.text;
+  EXPECT_THAT(refused.text, HasSubstr("'dmda' decides by predicted times"));
+  EXPECT_FALSE(std::filesystem::exists(folder_ / "sizes/runs.csv"));
+  folder_.write("sizes.yaml",
+                "workflow: field.yaml\nrepeats: 1\naxes: {runtime.scheduler: [prio, dmda], "
+                "image.size: [128, 1024]}\n");
+  const auto calibrated = run("experiment sizes.yaml -o calibrated", empty);
+  EXPECT_EQ(calibrated.code, 0) << calibrated.text;
+  EXPECT_TRUE(std::filesystem::exists(folder_ / "calibrated/runs/calibration-3-run/metrics.json"));
+  EXPECT_THAT(expect_ok("report calibrated"), HasSubstr("dmda"));
+  expect_ok("report calibrated --html page.html");
+  EXPECT_GT(std::filesystem::file_size(folder_ / "page.html"), 100000u) << "with D3";
+  EXPECT_EQ(nlohmann::json::parse(expect_ok("report calibrated --json"))["points"].size(), 4u);
 }
 
 TEST_F(Explained, Experiments) {

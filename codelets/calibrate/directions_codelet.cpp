@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include <algorithm>
+
+#include "codelets/calibrate/directions_tasks.hpp"
+#include "io/measurement_set_stokes.hpp"
+
+namespace fringeflow::calibrate {
+namespace {
+
+using Cfloat = std::complex<float>;
+
+/// Models of as many rows are in memory at a time.
+constexpr int64_t kModelBytes = int64_t{1} << 20;
+
+std::array<int64_t, 3> sum_extents(const DirectionShape& shape) {
+  return {shape.gains.blocks(), shape.gains.baselines(), shape.sums()};
+}
+
+void accumulate_body(const runtime::BodyContext& context) {
+  const auto& args = context.arguments<AccumulateDirectionsArgs>();
+  const Shape& shape = args.shape.gains;
+  const int64_t channels = shape.channels, step = shape.correlations, directions = args.shape.directions;
+  const View<double, 3> sums(context[0].as<double>(), sum_extents(args.shape));
+  if (args.first) std::fill_n(sums.data(), sums.size(), 0.);
+  const int64_t batch = std::clamp<int64_t>(kModelBytes / (directions * channels * step * 8), 1, args.rows);
+  std::vector<Cfloat> stokes(static_cast<size_t>(args.stokes * batch * channels)),
+      model(static_cast<size_t>(directions * batch * channels * step));
+  AccumulateDirectionsArguments arguments{args.shape, {}, {}, {}, {}, sums};
+  if (args.freedom > 0) {
+    arguments.freedom = args.freedom;
+    arguments.gains = {context[5].as<const std::complex<double>>(), args.shape.gain_extents()};
+    arguments.valid = {context[6].as<const uint8_t>(), args.shape.gain_extents()};
+    arguments.outcomes = {context[7].as<const Outcome>(), {shape.blocks(), shape.fits()}};
+  }
+  for (int64_t row = 0; row < args.rows; row += batch) {
+    const int64_t count = std::min(batch, args.rows - row), samples = count * channels * step;
+    const std::array<int64_t, 3> extents{count, channels, step};
+    const View<Cfloat, 3> part(stokes.data(), {args.stokes, count, channels});
+    for (int64_t d = 0; d < directions; ++d) {
+      simulate_groups(*(*args.groups)[static_cast<size_t>(d)],
+                      {context[1].as<const double>() + 3 * row, {count, 3}}, *args.freq_hz, part);
+      io::correlations_of(args.stokes == 4 ? "IQUV" : "I", *args.correlations,
+                          View<const Cfloat, 3>(stokes.data(), {args.stokes, count, channels}),
+                          View<Cfloat, 3>(model.data() + d * samples, extents));
+    }
+    const int64_t at = row * channels * step;
+    arguments.vis = {context[2].as<const Cfloat>() + at, extents};
+    arguments.weight = {context[3].as<const float>() + at, extents};
+    arguments.antennas = {context[4].as<const int32_t>() + 2 * row, {count, 2}};
+    arguments.model = {model.data(), {directions, count, channels, step}};
+    accumulate_directions_cpu(arguments);
+  }
+}
+
+void solve_body(const runtime::BodyContext& context) {
+  const auto& args = context.arguments<SolveDirectionsArgs>();
+  const Shape& shape = args.shape.gains;
+  const int64_t size = args.shape.accumulator_size();
+  std::vector<double> total;
+  const double* sums = context[4].as<const double>();
+  if (args.parts > 1) {
+    total.assign(sums, sums + size);
+    for (int64_t part = 1; part < args.parts; ++part) {
+      const double* more = context[static_cast<size_t>(4 + part)].as<const double>();
+      for (int64_t i = 0; i < size; ++i) total[static_cast<size_t>(i)] += more[i];
+    }
+    sums = total.data();
+  }
+  View<double, 2> tec;
+  if (shape.kind == SolveKind::tec) tec = {context[3].as<double>(), {shape.antennas, args.shape.directions}};
+  solve_directions_cpu({args.shape,
+                        {sums, sum_extents(args.shape)},
+                        args.freq_hz,
+                        {context[0].as<std::complex<double>>(), args.shape.gain_extents()},
+                        {context[1].as<uint8_t>(), args.shape.gain_extents()},
+                        {context[2].as<Outcome>(), {shape.blocks(), shape.fits()}},
+                        tec,
+                        args.limits,
+                        args.reference,
+                        args.position_m ? std::span<const std::array<double, 3>>(*args.position_m)
+                                        : std::span<const std::array<double, 3>>()});
+}
+
+double accumulate_work(const void* arguments) {
+  const auto& args = *static_cast<const AccumulateDirectionsArgs*>(arguments);
+  const Shape& shape = args.shape.gains;
+  double flops = 0;
+  for (const auto& groups : *args.groups)
+    for (const auto& group : *groups)
+      flops +=
+          simulate_flops(args.rows, shape.channels, static_cast<int64_t>(group.lmn.size() / 3), args.stokes);
+  const auto columns = static_cast<double>(2 * args.shape.directions + 2);
+  return 1e3 + flops +
+         2 * columns * columns * static_cast<double>(args.rows * shape.channels * shape.hands());
+}
+
+double solve_work(const void* arguments) {
+  const auto& args = *static_cast<const SolveDirectionsArgs*>(arguments);
+  constexpr double kIterations = 100;
+  const auto directions = static_cast<double>(args.shape.directions);
+  return 1e3 + kIterations * 16 * directions * directions *
+                   static_cast<double>(args.shape.gains.blocks() * args.shape.gains.baselines() *
+                                       args.shape.gains.fits());
+}
+
+}  // namespace
+
+const runtime::CodeletDef& accumulate_directions_codelet() {
+  static const runtime::CodeletDef def{
+      .name = "accumulate_directions",
+      .doc = "Predicts every direction, and sums products of data and models per baseline over a solution",
+      .colour = 0x8da0cb,
+      .cpu = accumulate_body,
+      .work = accumulate_work,
+      .cpu_work_per_s = 4e9,
+      .flops_per_work = 1};
+  return def;
+}
+const runtime::CodeletDef& solve_directions_codelet() {
+  static const runtime::CodeletDef def{.name = "solve_directions",
+                                       .doc = "Gains of one solution interval in all directions",
+                                       .colour = 0xe7298a,
+                                       .cpu = solve_body,
+                                       .work = solve_work,
+                                       .cpu_work_per_s = 1e9,
+                                       .flops_per_work = 1};
+  return def;
+}
+
+}  // namespace fringeflow::calibrate

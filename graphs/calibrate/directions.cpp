@@ -1,0 +1,548 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+/// @file
+/// Solution intervals are independent: read_correlations -> accumulate_directions, piece by piece through a ring of buffers into a few
+/// sums that grow side by side -> solve_directions; with Student's t several times, each pass with the gains of the one before.
+#include "graphs/calibrate/directions.hpp"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <charconv>
+#include <chrono>
+#include <cmath>
+#include <map>
+
+#include "codelets/calibrate/calibrate_tasks.hpp"
+#include "codelets/calibrate/directions_tasks.hpp"
+#include "codelets/read/chunk.hpp"
+#include "graphs/calibrate/calibrate.hpp"
+#include "graphs/predict/predict.hpp"
+#include "graphs/progress.hpp"
+#include "graphs/run_record.hpp"
+#include "io/atomic_file.hpp"
+#include "io/error.hpp"
+#include "io/gain_plot.hpp"
+#include "io/measurement_set_stokes.hpp"
+#include "io/quantity.hpp"
+#include "io/regions.hpp"
+#include "runtime/runtime.hpp"
+
+namespace fringeflow::graphs {
+namespace {
+
+using calibrate::DirectionShape;
+using calibrate::Outcome;
+using runtime::Access;
+using runtime::DataId;
+
+constexpr int64_t kChunkVisibilities = int64_t{1} << 16;
+constexpr size_t kSlots = 8;
+/// Sums of an interval that pieces go to in turn: as many tasks run at a time. A constant, for it changes bits.
+constexpr size_t kParts = 4;
+constexpr int64_t kSumBytes = int64_t{512} << 20;
+/// Of reweighing; the first is without.
+constexpr int kRobustPasses = 5;
+/// Blocks of a spectral window where the user does not say and gains of channels are tied together.
+constexpr int64_t kTiedBlocks = 16;
+
+struct Slot {
+  DataId uvw = -1, antennas = -1, vis = -1, weight = -1, flag = -1;
+};
+
+struct Unit {
+  io::IntervalRows rows;
+  DirectionShape shape;
+  std::vector<double> block_hz;
+  DataId gains = -1, valid = -1, outcomes = -1, tec = -1;
+};
+
+std::vector<io::SkyComponent> load_components(const std::string& model, const Direction& centre) {
+  if (model.starts_with("point:")) {
+    io::SkyComponent point;
+    point.ra_rad = centre.ra_rad;
+    point.dec_rad = centre.dec_rad;
+    const double flux = parse_quantity(model.substr(6), Dimension::flux);
+    if (!(flux > 0)) throw UserError("model: the flux of '" + model + "' must be above 0");
+    point.stokes_jy = {flux, 0, 0, 0};
+    return {point};
+  }
+  io::SkyModel loaded = io::load_sky_model(model);
+  if (loaded.image) {
+    const auto& image = *loaded.image;
+    loaded.components = io::components_of({image.pixels.data(), {image.header.grid.ny, image.header.grid.nx}},
+                                          image.header.grid, image.header.frequency_hz);
+  }
+  if (loaded.components.empty()) throw UserError("model: " + model + " has no sources");
+  return std::move(loaded.components);
+}
+
+std::vector<DirectionModel> models_of(const CalibrateJob& job, const Direction& centre) {
+  auto components = load_components(job.model, centre);
+  if (job.directions.empty()) return {{"[D0]", centre, std::move(components)}};
+  int64_t count = 0;
+  const char* end = job.directions.data() + job.directions.size();
+  if (const auto [at, error] = std::from_chars(job.directions.data(), end, count);
+      error == std::errc() && at == end) {
+    if (count < 1) throw UserError("directions: at least 1");
+    return cluster(std::move(components), count);
+  }
+  const auto facets = io::read_facets(job.directions);
+  std::vector<std::string> names;
+  std::vector<Direction> directions;
+  for (const auto& facet : facets) {
+    names.push_back(facet.name);
+    directions.push_back(facet.centre);
+  }
+  return divide(std::move(components), std::move(names), std::move(directions), job.directions);
+}
+
+class Directional {
+ public:
+  Directional(const CalibrateJob& job, io::CorrelationSelection rows);
+  io::DirectionalGains run(RunRecord* record);
+
+ private:
+  DirectionShape shape_of(int window) const;
+  void check_windows() const;
+  void create(runtime::Runtime& runtime);
+  void submit(runtime::Runtime& runtime, int pass);
+  std::shared_ptr<const calibrate::DirectionGroups> groups_of(const Unit& unit, const Direction& centre);
+  io::DirectionalGains gains(const runtime::Runtime& runtime) const;
+  io::TecTable tec(const runtime::Runtime& runtime, const io::DirectionalGains& gains) const;
+  void report(const runtime::Runtime& runtime, const io::DirectionalGains& gains) const;
+  int passes() const { return job_.robust > 0 ? kRobustPasses : 1; }
+  const std::string& path() const { return access_->info().path; }
+
+  const CalibrateJob& job_;
+  std::shared_ptr<io::CorrelationAccess> access_;
+  std::vector<Unit> units_;
+  std::vector<DirectionModel> models_;
+  std::vector<Slot> ring_;
+  std::vector<std::vector<DataId>> sums_;  ///< [unit, in turn][part]
+  DataId token_ = -1;
+  int64_t stokes_ = 1, reference_ = -1;
+  std::shared_ptr<const std::vector<std::array<double, 3>>> position_m_;
+  int32_t number_ = 0;
+  std::map<int, std::shared_ptr<const std::vector<double>>> frequencies_;
+  std::map<std::tuple<int, double, double>, std::shared_ptr<const calibrate::DirectionGroups>> groups_;
+};
+
+Directional::Directional(const CalibrateJob& job, io::CorrelationSelection rows) : job_(job) {
+  io::check_writable_prefix(job.output);
+  if (job.solve == SolveKind::full)
+    throw UserError("solve: full has neither directions, smoothness nor robust weights; diagonal has");
+  rows.column = job.column;
+  rows.uv_m = job.uv_m;
+  rows.uv_lambda = job.uv_lambda;
+  access_ = std::make_shared<io::CorrelationAccess>(job.ms, std::move(rows), "");
+  reference_ = reference_antenna(access_->info(), job.reference);
+  auto positions = std::make_shared<std::vector<std::array<double, 3>>>();
+  for (const auto& antenna : access_->info().antennas)
+    positions->push_back({antenna.position_m[0], antenna.position_m[1], antenna.position_m[2]});
+  position_m_ = std::move(positions);
+  for (auto& part : access_->divide(job.interval_s, kChunkVisibilities))
+    units_.push_back({std::move(part), {}, {}});
+  check_windows();
+  models_ = models_of(job, units_.front().rows.chunks.front().phase_centre);
+  for (auto& unit : units_) {
+    unit.shape = shape_of(unit.rows.window);
+    const auto& gains = unit.shape.gains;
+    const auto& freq = access_->info().windows[static_cast<size_t>(unit.rows.window)].freq_hz;
+    for (int64_t block = 0; block < gains.blocks(); ++block) {
+      const int64_t begin = block * gains.channels_per_solution,
+                    end = std::min(begin + gains.channels_per_solution, gains.channels);
+      double sum = 0;
+      for (int64_t c = begin; c < end; ++c) sum += freq[static_cast<size_t>(c)];
+      unit.block_hz.push_back(sum / static_cast<double>(end - begin));
+    }
+  }
+  if (job.solve == SolveKind::tec && units_.front().shape.gains.blocks() < 2)
+    throw UserError("solve: tec needs channels: '" + path() + "' has one block of them");
+  for (const auto& model : models_) stokes_ = std::max(stokes_, stokes_needed(model.components));
+}
+
+DirectionShape Directional::shape_of(int window) const {
+  const auto& info = access_->info();
+  DirectionShape shape;
+  auto& gains = shape.gains;
+  gains.kind = job_.solve;
+  gains.antennas = static_cast<int64_t>(info.antennas.size());
+  gains.channels = info.windows[static_cast<size_t>(window)].channel_end;
+  const bool tied = job_.solve == SolveKind::tec || job_.smooth_hz > 0;
+  const int64_t whole = tied ? (gains.channels + kTiedBlocks - 1) / kTiedBlocks : gains.channels;
+  gains.channels_per_solution =
+      job_.channels_per_solution > 0 ? std::min(job_.channels_per_solution, gains.channels) : whole;
+  gains.correlations = info.windows[static_cast<size_t>(window)].correlations;
+  shape.directions = static_cast<int64_t>(models_.size());
+  return shape;
+}
+
+void Directional::check_windows() const {
+  std::optional<std::vector<int>> common;
+  const Direction* centre = nullptr;
+  for (const auto& unit : units_) {
+    const auto& codes = access_->correlations(unit.rows.window);
+    const bool known = codes.size() == 1 || codes == std::vector<int>{5, 8} ||
+                       codes == std::vector<int>{9, 12} || codes == std::vector<int>{5, 6, 7, 8} ||
+                       codes == std::vector<int>{9, 10, 11, 12};
+    if (!known)
+      throw UserError(
+          fmt::format("'{}' has the correlations {}; calibrate takes XX, YY or RR, LL or all four in order",
+                      path(), io::correlation_names(codes)));
+    if (common && *common != codes)
+      throw UserError(fmt::format("'{}' has spectral windows with different correlations; split it", path()));
+    common = codes;
+    for (const auto& chunk : unit.rows.chunks) {
+      if (centre && std::hypot(centre->ra_rad - chunk.phase_centre.ra_rad,
+                               centre->dec_rad - chunk.phase_centre.dec_rad) > 1e-9)
+        throw UserError(fmt::format("'{}' has fields with several phase centres; split it", path()));
+      centre = &chunk.phase_centre;
+    }
+  }
+}
+
+void Directional::create(runtime::Runtime& runtime) {
+  token_ = runtime.create({"set", 64, 0});
+  int64_t rows = 1, samples = 1, correlations = 1, sums = 1;
+  size_t pieces = 0, parts = 1;
+  for (auto& unit : units_) {
+    const auto& shape = unit.shape.gains;
+    for (const auto& chunk : unit.rows.chunks) {
+      rows = std::max(rows, chunk.rows);
+      samples = std::max(samples, chunk.rows * chunk.channels);
+      ++pieces;
+    }
+    parts = std::max(parts, std::min(kParts, unit.rows.chunks.size()));
+    correlations = std::max(correlations, shape.correlations);
+    sums = std::max(sums, 8 * unit.shape.accumulator_size());
+    unit.gains = runtime.create({"gains", padded(16 * unit.shape.gain_size()), 0});
+    unit.valid = runtime.create({"valid", padded(unit.shape.gain_size()), 0});
+    unit.outcomes = runtime.create(
+        {"outcomes", padded(static_cast<int64_t>(sizeof(Outcome)) * shape.blocks() * shape.fits()), 0});
+    unit.tec = runtime.create({"tec", padded(8 * shape.antennas * unit.shape.directions), 0});
+  }
+  for (size_t i = 0; i < std::min(kSlots, pieces); ++i) {
+    Slot slot;
+    slot.uvw = runtime.create({"uvw", padded(rows * 24), 0});
+    slot.antennas = runtime.create({"antennas", padded(rows * 8), 0});
+    slot.vis = runtime.create({"vis", padded(samples * correlations * 8), 0});
+    slot.weight = runtime.create({"weight", padded(samples * correlations * 4), 0});
+    slot.flag = runtime.create({"flag", padded(samples * correlations), 0});
+    ring_.push_back(slot);
+  }
+  const auto side_by_side = std::clamp<int64_t>(kSumBytes / (sums * static_cast<int64_t>(parts)), 1,
+                                                static_cast<int64_t>(std::min(kSlots, units_.size())));
+  for (int64_t i = 0; i < side_by_side; ++i) {
+    sums_.emplace_back();
+    for (size_t part = 0; part < parts; ++part)
+      sums_.back().push_back(runtime.create({"sums", padded(sums), 0}));
+  }
+}
+
+std::shared_ptr<const calibrate::DirectionGroups> Directional::groups_of(const Unit& unit,
+                                                                         const Direction& centre) {
+  const int window = unit.rows.window;
+  auto& groups = groups_[{window, centre.ra_rad, centre.dec_rad}];
+  if (!groups) {
+    auto made = std::make_shared<calibrate::DirectionGroups>();
+    for (const auto& model : models_)
+      made->push_back(source_groups(model.components, centre, *frequencies_.at(window), stokes_));
+    groups = std::move(made);
+  }
+  return groups;
+}
+
+void Directional::submit(runtime::Runtime& runtime, int pass) {
+  for (size_t i = 0; i < units_.size() && !runtime.failed(); ++i) {
+    const Unit& unit = units_[i];
+    const int window = unit.rows.window;
+    auto& freq = frequencies_[window];
+    if (!freq)
+      freq = std::make_shared<const std::vector<double>>(
+          access_->info().windows[static_cast<size_t>(window)].freq_hz);
+    const auto codes = std::make_shared<const std::vector<int>>(access_->correlations(window));
+    const auto& sums = sums_[i % sums_.size()];
+    const size_t parts = std::min(kParts, unit.rows.chunks.size());
+    size_t piece = 0;
+    for (const auto& chunk : unit.rows.chunks) {
+      const Slot& slot = ring_[static_cast<size_t>(number_) % ring_.size()];
+      auto read = [access = access_, &chunk](io::CorrelationBuffers& out) { access->read(chunk, out); };
+      runtime.submit(
+          runtime::make_task(calibrate::read_correlations_codelet(),
+                             calibrate::ReadCorrelationsArgs{chunk.rows, chunk.channels,
+                                                             unit.shape.gains.correlations, std::move(read)},
+                             {{slot.uvw, Access::write},
+                              {slot.antennas, Access::write},
+                              {slot.vis, Access::write},
+                              {slot.weight, Access::write},
+                              {slot.flag, Access::write},
+                              {token_, Access::read_write}},
+                             {number_}, 2));
+      const bool first = piece < parts;
+      calibrate::AccumulateDirectionsArgs args{
+          unit.shape, chunk.rows, stokes_, codes, freq, groups_of(unit, chunk.phase_centre), first};
+      std::vector<std::pair<DataId, Access>> data{
+          {sums[piece % parts], first ? Access::write : Access::read_write},
+          {slot.uvw, Access::read},
+          {slot.vis, Access::read},
+          {slot.weight, Access::read},
+          {slot.antennas, Access::read}};
+      if (pass > 0) {
+        args.freedom = job_.robust;
+        for (const DataId id : {unit.gains, unit.valid, unit.outcomes}) data.emplace_back(id, Access::read);
+      }
+      runtime.submit(runtime::make_task(calibrate::accumulate_directions_codelet(), std::move(args),
+                                        std::move(data), {number_}));
+      ++piece;
+      ++number_;
+    }
+    calibrate::DirectionLimits limits;
+    limits.solver = job_.solver;
+    limits.smooth_hz = job_.smooth_hz;
+    std::vector<std::pair<DataId, Access>> data{{unit.gains, Access::write},
+                                                {unit.valid, Access::write},
+                                                {unit.outcomes, Access::write},
+                                                {unit.tec, Access::write}};
+    for (size_t part = 0; part < parts; ++part) data.emplace_back(sums[part], Access::read);
+    runtime.submit(
+        runtime::make_task(calibrate::solve_directions_codelet(),
+                           calibrate::SolveDirectionsArgs{unit.shape, limits, static_cast<int64_t>(parts),
+                                                          reference_, unit.block_hz, position_m_},
+                           std::move(data), {number_ - 1}, 1));
+  }
+}
+
+/// Solutions of all windows on one axis of frequencies.
+io::DirectionalGains Directional::gains(const runtime::Runtime& runtime) const {
+  io::GainTable table;
+  table.times_s = access_->interval_times_s();
+  table.bounds_s = access_->interval_bounds_s();
+  table.antennas = access_->info().antennas;
+  table.amplitudes = job_.solve == SolveKind::diagonal;
+  table.centre = units_.front().rows.chunks.front().phase_centre;
+  const auto& codes = access_->correlations(units_.front().rows.window);
+  const int64_t pols = units_.front().shape.gains.polarisations();
+  if (!units_.front().shape.gains.scalar())
+    for (int64_t p = 0; p < pols; ++p) {
+      const int code = codes[static_cast<size_t>(p * (static_cast<int64_t>(codes.size()) - 1))];
+      table.polarisations.push_back(io::correlation_names(std::span<const int>(&code, 1)));
+    }
+  std::map<std::tuple<double, int, int64_t>, int64_t> place;  // (frequency, window, block)
+  for (const auto& unit : units_)
+    for (int64_t block = 0; block < unit.shape.gains.blocks(); ++block)
+      place[{unit.block_hz[static_cast<size_t>(block)], unit.rows.window, block}] = 0;
+  for (auto& [key, at] : place) {
+    at = static_cast<int64_t>(table.freq_hz.size());
+    table.freq_hz.push_back(std::get<0>(key));
+  }
+  const auto size = static_cast<size_t>(table.size());
+  table.gains.assign(size, 1.);
+  table.valid.assign(size, 0);
+  io::DirectionalGains out;
+  const auto frequencies = static_cast<int64_t>(table.freq_hz.size());
+  for (size_t d = 0; d < models_.size(); ++d) {
+    io::GainTable one = table;
+    if (!job_.directions.empty()) one.centre = models_[d].direction;
+    for (const auto& unit : units_) {
+      const auto& shape = unit.shape.gains;
+      const auto* gain = runtime.host(unit.gains).as<const std::complex<double>>();
+      const auto* valid = runtime.host(unit.valid).as<const uint8_t>();
+      for (int64_t block = 0; block < shape.blocks(); ++block)
+        for (int64_t a = 0; a < shape.antennas; ++a) {
+          const int64_t at = place.at({unit.block_hz[static_cast<size_t>(block)], unit.rows.window, block});
+          const auto from =
+              ((block * shape.antennas + a) * unit.shape.directions + static_cast<int64_t>(d)) * pols;
+          const auto to = ((unit.rows.interval * frequencies + at) * shape.antennas + a) * pols;
+          std::copy_n(gain + from, pols, one.gains.begin() + to);
+          std::copy_n(valid + from, pols, one.valid.begin() + to);
+        }
+    }
+    out.names.push_back(models_[d].name);
+    out.directions.push_back(one.centre);
+    out.tables.push_back(std::move(one));
+  }
+  return out;
+}
+
+/// Of the first spectral window in each interval.
+io::TecTable Directional::tec(const runtime::Runtime& runtime, const io::DirectionalGains& gains) const {
+  io::TecTable table;
+  const io::GainTable& first = gains.tables.front();
+  table.times_s = first.times_s;
+  table.antennas = first.antennas;
+  table.directions = gains.directions;
+  const size_t row = table.antennas.size() * table.directions.size();
+  table.tec.assign(table.times_s.size() * row, 0);
+  table.valid.assign(table.tec.size(), 0);
+  std::vector<bool> known(table.times_s.size());
+  for (const auto& unit : units_) {
+    const auto interval = static_cast<size_t>(unit.rows.interval);
+    if (known[interval]) continue;
+    known[interval] = true;
+    std::copy_n(runtime.host(unit.tec).as<const double>(), row,
+                table.tec.begin() + static_cast<int64_t>(interval * row));
+    // One content holds for all blocks.
+    std::copy_n(runtime.host(unit.valid).as<const uint8_t>(), row,
+                table.valid.begin() + static_cast<int64_t>(interval * row));
+  }
+  return table;
+}
+
+/// Convergence, χ² and flagged solutions; throws when nothing was found.
+void Directional::report(const runtime::Runtime& runtime, const io::DirectionalGains& gains) const {
+  int64_t fits = 0, failed = 0, unconverged = 0, empty = 0, found = 0;
+  double data = 0, residual = 0;
+  std::vector<double> iterations;
+  for (const auto& unit : units_) {
+    const auto* outcomes = runtime.host(unit.outcomes).as<const Outcome>();
+    for (int64_t i = 0; i < unit.shape.gains.blocks() * unit.shape.gains.fits(); ++i) {
+      const Outcome& one = outcomes[i];
+      ++fits;
+      found += one.antennas;
+      data += one.data_power;
+      residual += one.residual_power;
+      if (one.failed)
+        ++failed;
+      else if (one.antennas == 0)
+        ++empty;
+      else {
+        iterations.push_back(one.iterations);
+        unconverged += one.converged ? 0 : 1;
+      }
+    }
+  }
+  if (found == 0)
+    throw RunError(failed > 0
+                       ? fmt::format("'{}': none of {} solutions converged; nothing is written", path(), fits)
+                       : fmt::format("'{}': no visibilities are left to calibrate on: all are flagged, not "
+                                     "finite or outside the uv range",
+                                     path()));
+  std::nth_element(iterations.begin(), iterations.begin() + static_cast<int64_t>(iterations.size() / 2),
+                   iterations.end());
+  spdlog::info(
+      "{} fits in {} intervals, {} directions: median {} iterations, residual {:.3g} of the data (rms)", fits,
+      access_->interval_times_s().size(), models_.size(), iterations[iterations.size() / 2],
+      std::sqrt(residual / data));
+  spdlog::info("chi^2 (sum of weight x |data - model|^2): {:.6g} of {:.6g} without a model", residual, data);
+  if (empty > 0) spdlog::info("{} fits had no data", empty);
+  if (unconverged > 0)
+    spdlog::warn("{} of {} fits stopped before the tolerance of 1e-7, closer than 1e-3", unconverged, fits);
+  if (failed > 0) spdlog::warn("{} of {} fits failed: their solutions are flagged", failed, fits);
+  for (size_t d = 0; d < gains.tables.size(); ++d) {
+    const auto& table = gains.tables[d];
+    double flux = 0;
+    for (const auto& component : models_[d].components) flux += component.stokes_jy[0];
+    const auto good = std::count(table.valid.begin(), table.valid.end(), 1);
+    spdlog::info("{} {} {}: {} components, {:.4g} Jy, {:.1f} % flagged", models_[d].name,
+                 io::format_ra(gains.directions[d].ra_rad), io::format_dec(gains.directions[d].dec_rad),
+                 models_[d].components.size(), flux,
+                 100 - 100 * static_cast<double>(good) / static_cast<double>(table.size()));
+  }
+}
+
+/// Cells in a square around all directions, half as large again.
+io::ImageGrid grid_around(const Direction& centre, std::span<const Direction> directions) {
+  double reach = 0;
+  for (const auto& one : directions) {
+    const auto lmn = io::lmn_of(centre, one);
+    reach = std::max({reach, std::abs(lmn.l), std::abs(lmn.m)});
+  }
+  constexpr int64_t kPixels = 1000;
+  return {centre, std::min(std::max(1.5 * reach, 1e-4), 0.7) * 2 / kPixels, kPixels, kPixels};
+}
+
+io::DirectionalGains Directional::run(RunRecord* record) {
+  const auto start = std::chrono::steady_clock::now();
+  if (record != nullptr) record->phase("planning");
+  runtime::Runtime runtime(with_fxt_folder(job_.runtime, run_prefix(job_.output)));
+  if (record != nullptr) record->phase("start");
+  create(runtime);
+  const RunWatch watch(runtime, 0);
+  for (int pass = 0; pass < passes(); ++pass) submit(runtime, pass);
+  runtime.wait_all();
+  io::DirectionalGains out = gains(runtime);
+  report(runtime, out);
+  std::optional<io::TecTable> contents;
+  if (job_.solve == SolveKind::tec) contents = tec(runtime, out);
+  const io::TecTable* beside = contents ? &*contents : nullptr;
+  if (job_.directions.empty())
+    io::write_h5parm(job_.output, out.tables.front(), beside);
+  else
+    io::write_h5parm(job_.output, out, beside);
+  if (!job_.facets.empty())
+    io::write_facets(
+        job_.facets,
+        io::voronoi_facets(out.directions, out.names,
+                           grid_around(units_.front().rows.chunks.front().phase_centre, out.directions)));
+  if (job_.plot)
+    for (size_t d = 0; d < out.tables.size(); ++d) {
+      const std::string name =
+          out.tables.size() == 1
+              ? job_.output
+              : fmt::format("{}-D{}.h5", job_.output.substr(0, job_.output.rfind(".h5")), d);
+      for (const auto& file : io::write_gain_plots(name, out.tables[d])) spdlog::info("plot {}", file);
+    }
+  if (record != nullptr) {
+    int64_t visibilities = 0;
+    for (const auto& unit : units_)
+      for (const auto& chunk : unit.rows.chunks) visibilities += chunk.rows * chunk.channels;
+    record->phase("graph");
+    leave_run(run_prefix(job_.output), job_.workflow_text, *record, runtime, visibilities);
+  }
+  runtime.learn();
+  spdlog::info("{}: calibrated in {:.2f} s", job_.output,
+               std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
+  return out;
+}
+
+}  // namespace
+
+bool needs_directions(const CalibrateJob& job) {
+  return !job.directions.empty() || job.solve == SolveKind::tec || job.smooth_hz > 0 || job.robust > 0;
+}
+
+io::DirectionalGains calibrate_directions(const CalibrateJob& job, const io::CorrelationSelection& rows,
+                                          RunRecord* record) {
+  if (!job.apply_column.empty() && !job.directions.empty())
+    throw UserError(
+        "apply: gains of several directions do not correct one column; image with them per facet");
+  io::DirectionalGains gains = Directional(job, rows).run(record);
+  if (job.normalise && gains.tables.front().amplitudes)
+    for (auto& table : gains.tables) normalise_amplitudes(table);
+  if (!job.apply_column.empty()) {
+    io::CorrelationSelection all = rows;
+    all.column = job.column;
+    all.gains.push_back(std::make_shared<const io::GainTable>(gains.tables.front()));
+    write_corrected(job.ms, std::move(all), job.apply_column);
+  }
+  return gains;
+}
+
+void write_corrected(const std::string& path, io::CorrelationSelection rows, const std::string& column) {
+  io::CorrelationAccess access(path, std::move(rows), column);
+  for (const auto& unit : access.divide(0, kChunkVisibilities))
+    for (const auto& chunk : unit.chunks) {
+      const int64_t correlations = access.info().windows[static_cast<size_t>(chunk.window)].correlations;
+      const std::array<int64_t, 3> extents{chunk.rows, chunk.channels, correlations};
+      const auto samples = static_cast<size_t>(chunk.rows * chunk.channels * correlations),
+                 count = static_cast<size_t>(chunk.rows);
+      std::vector<double> uvw(3 * count);
+      std::vector<int32_t> antennas(2 * count);
+      std::vector<std::complex<float>> vis(samples);
+      std::vector<float> weight(samples);
+      std::vector<uint8_t> flag(samples);
+      io::CorrelationBuffers out{{uvw.data(), {chunk.rows, 3}},
+                                 {antennas.data(), {chunk.rows, 2}},
+                                 {vis.data(), extents},
+                                 {weight.data(), extents},
+                                 {flag.data(), extents}};
+      access.read(chunk, out);
+      access.write(chunk, out.vis, out.flag, true);
+    }
+  access.flush();
+  spdlog::info("{}: column {} written, flags where gains have no solution", path, column);
+}
+
+}  // namespace fringeflow::graphs

@@ -184,7 +184,7 @@ TEST_F(Explained, TracingIsAChoice) {
   ASSERT_EQ(fxt.code, 0) << fxt.text;
   uintmax_t bytes = 0;
   for (const auto& entry : std::filesystem::directory_iterator(folder_ / "fxt-run"))
-    if (entry.path().filename().string().starts_with("prof_file_")) bytes = entry.file_size();
+    if (entry.path().filename().string().starts_with("fxt")) bytes = entry.file_size();
   EXPECT_GT(bytes, 10000u);
 }
 

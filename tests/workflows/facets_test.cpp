@@ -68,7 +68,9 @@ TEST_F(Facets, GainsByDirectionFocusWhatOneGainCannot) {
   for (size_t i = 0; i < sources_.size(); ++i) {
     const auto& s = sources_[i];
     EXPECT_NEAR(at(seven, s.x, s.y) / s.flux_jy, 1, 0.05) << i;
-    if (i > 0) EXPECT_GT(dynamic_range(seven, s), 5 * dynamic_range(one, s)) << i;
+    if (i > 0) {
+      EXPECT_GT(dynamic_range(seven, s), 5 * dynamic_range(one, s)) << i;
+    }
   }
   // The same directions from the regions, and the same bits in whatever order things happen and however little memory there is.
   expect_ok("calibrate s.ms --model s.csv --interval 2min --solve tec --directions f.reg -o again.h5");

@@ -27,6 +27,8 @@ constexpr double kOversamplings[] = {1.25, 1.5, 2.0};
 /// Share of the cost that a division of the baselines must save: the model is not better than that.
 constexpr double kLeastGain = 0.05;
 constexpr int kMostDivisions = 2;
+/// Share of the cost that the short baselines must have to be divided further.
+constexpr double kWorthDividingAgain = 0.4;
 /// Share of the accuracy that the kernel of divided short baselines may take. Its error is what the dirty image is a period
 /// away, of the typical strength; images of short baselines have few waves and vary by more than a factor.
 constexpr double kShortShare = 1.0 / 3;
@@ -178,20 +180,28 @@ class Search {
   std::vector<Choice> divide(const Choice& whole, const ExtentByLength& extent) {
     std::vector<Choice> best;
     double cost = (1 - kLeastGain) * whole.cost;
-    int previous = -1;
-    for (int cut = whole.shell_begin; cut < whole.shell_end; ++cut) {
-      if (extent.empty(cut)) continue;
-      if (std::exchange(previous, cut) < 0) continue;
+    const auto try_cut = [&](int cut) {
       Choice inner = find(extent.parts(whole.shell_begin, cut), cost, kShortShare);
-      if (inner.cost >= cost) continue;
+      if (inner.cost >= cost) return;
       Choice outer = find(extent.parts(cut, whole.shell_end), cost - inner.cost);
-      if (inner.cost + outer.cost >= cost) continue;
+      if (inner.cost + outer.cost >= cost) return;
       cost = inner.cost + outer.cost;
       inner.shell_begin = whole.shell_begin;
       inner.shell_end = outer.shell_begin = cut;
       outer.shell_end = whole.shell_end;
       best = {std::move(inner), std::move(outer)};
-    }
+    };
+    std::vector<int> cuts;  // between shells with visibilities
+    for (int shell = whole.shell_begin; shell < whole.shell_end; ++shell)
+      if (!extent.empty(shell)) cuts.push_back(shell);
+    if (cuts.size() < 2) return best;
+    cuts.erase(cuts.begin());
+    // Every other one, and then the neighbours of the best of those.
+    for (size_t i = 0; i < cuts.size(); i += 2) try_cut(cuts[i]);
+    if (best.empty()) return best;
+    const auto at = std::find(cuts.begin(), cuts.end(), best.front().shell_end);
+    if (at != cuts.begin()) try_cut(*(at - 1));
+    if (at + 1 != cuts.end()) try_cut(*(at + 1));
     return best;
   }
 
@@ -309,6 +319,12 @@ std::vector<std::shared_ptr<FacetPlan>> make_plans(Choice& choice, const Search&
   return out;
 }
 
+double total_cost(std::span<const Choice> choices) {
+  double sum = 0;
+  for (const Choice& choice : choices) sum += choice.cost;
+  return sum;
+}
+
 void check(const ImageGeometry& image, const PlanOptions& options) {
   if (image.nx < 2 || image.ny < 2 || image.nx % 2 != 0 || image.ny % 2 != 0)
     throw UserError("image sizes must be even and at least 2 pixels");
@@ -365,7 +381,9 @@ std::vector<std::shared_ptr<FacetPlan>> plan_facets(const ImageGeometry& image, 
   const bool may_divide = options.divide && options.facets_per_side == 0 && options.support == 0;
   for (int divisions = 0; may_divide && divisions < kMostDivisions; ++divisions) {
     // The short baselines are divided further: most of the visibilities are theirs.
-    if (choices.front().cost < options.divide_above_s) break;
+    const double cost = choices.front().cost;
+    if (cost < options.divide_above_s || (divisions > 0 && cost < kWorthDividingAgain * total_cost(choices)))
+      break;
     auto parts = search.divide(choices.front(), extent);
     if (parts.empty()) break;
     choices.front() = std::move(parts[1]);

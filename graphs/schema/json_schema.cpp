@@ -177,7 +177,7 @@ std::string json_schema() {
   const Json schema{
       {"$schema", "https://json-schema.org/draft/2020-12/schema"},
       {"title", "Fringeflow workflow"},
-      {"description", "Made by `fringeflow schema`: change graphs/registry.cpp, not this file."},
+      {"description", "Made by `fringeflow schema`: change graphs/registry_*.cpp, not this file."},
       {"if", {{"required", Json::array({"stages"})}}},
       {"then", long_form},
       {"else", short_form},

@@ -85,7 +85,7 @@ std::string stage_markdown(const StageSchema& stage) {
 
 constexpr const char* kIntroduction = R"(# Workflow reference
 
-<!-- Made by `fringeflow explain --all --markdown` from the tables in graphs/registry.cpp: change those, not this file. -->
+<!-- Made by `fringeflow explain --all --markdown` from the tables in graphs/registry_*.cpp: change those, not this file. -->
 
 A workflow is a YAML file. `fringeflow check FILE` reports every mistake in it with file, line and column,
 `fringeflow expand FILE` prints the long form that it stands for, `fringeflow plan FILE` says what a run will do and need,

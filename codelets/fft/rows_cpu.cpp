@@ -86,6 +86,16 @@ class BlockTiles {
     return count;
   }
 
+  /// Whether any cell of the box has a part.
+  bool any(bool readers) const {
+    const Facet& facet = plan_.facet;
+    const int64_t box = facet.tiles_v * kTile + facet.support - 1;
+    TilePart<T> found[4];
+    for (int64_t v = 0; v < box; v += v % kTile == 0 ? facet.support - 1 : kTile - v % kTile)
+      if (parts(v, readers, found) > 0) return true;
+    return false;
+  }
+
   /// The tile columns, for marking what was written.
   const TileColumn<T>& own() const { return own_; }
   const TileColumn<T>& lower() const { return lower_; }
@@ -174,10 +184,7 @@ HWY_INLINE bool GatherBlock(const Facet& facet, const BlockTiles<T>& tiles, int6
   const ptrdiff_t plane_stride = PlaneStride<T>(facet);
   TilePart<T> parts[4];
   alignas(64) T sums[kLanes<T> * kCell];
-  bool any = false;
-  for (int64_t v = 0; v < box && !any; v += v % kTile == 0 ? facet.support - 1 : kTile - v % kTile)
-    any = tiles.parts(v, true, parts) > 0;
-  if (!any) return false;
+  if (!tiles.any(true)) return false;
 
   int64_t at = Modulo(facet.v_begin, facet.nv);
   for (int64_t v = 0; v < box;) {
@@ -343,6 +350,7 @@ HWY_INLINE void RowsToGrid(const FacetPlan& plan, const TransformPlan<T>& transf
   for (int64_t u = u_begin; u < u_end; u += kLanes<T>) {
     // The strip's own tiles only: what lies below it is written by the previous strip.
     const BlockTiles<T> tiles(plan, slab, strip, u, store, TileStore<T>{});
+    if (!tiles.any(false)) continue;
     for (int64_t plane = 0; plane < planes; ++plane) {
       T* x = scratch + plane * plane_stride;
       for (size_t block = 0; block < y_blocks.size(); ++block) {
@@ -359,8 +367,7 @@ HWY_INLINE void RowsToGrid(const FacetPlan& plan, const TransformPlan<T>& transf
                        [&](Wide<T> tag, hn::Vec<Wide<T>> value, int lane, int u_lane) HWY_ATTR {
                          const int64_t y = y_first + lane;
                          if (y >= facet.ny) return;
-                         const int64_t k =
-                             y < facet.ny / 2 ? y - facet.ny / 2 + facet.nv : y - facet.ny / 2;
+                         const int64_t k = y < facet.ny / 2 ? y - facet.ny / 2 + facet.nv : y - facet.ny / 2;
                          hn::Store(value, tag, x + k * kRow<T> + part + u_lane);
                        });
       }

@@ -17,8 +17,16 @@ void UvExtent::add_row(const double* uvw_m, std::span<const double> freq_hz, dou
   if (lowest >= limit_hz) return;
   const double top = std::min(highest, limit_hz) / kSpeedOfLight_m_s, bottom = lowest / kSpeedOfLight_m_s;
   const double u = std::abs(uvw_m[0]) * top, v = std::abs(uvw_m[1]) * top, w = std::abs(uvw_m[2]);
-  add({u, v, w * bottom, w * top, static_cast<int64_t>(freq_hz.size()), 1, u, v, (highest - lowest) / highest,
-       std::hypot(uvw_m[0], uvw_m[1]) * top});
+  min_w_lambda = visibilities == 0 ? w * bottom : std::min(min_w_lambda, w * bottom);
+  max_u_lambda = std::max(max_u_lambda, u);
+  max_v_lambda = std::max(max_v_lambda, v);
+  max_w_lambda = std::max(max_w_lambda, w * top);
+  visibilities += static_cast<int64_t>(freq_hz.size());
+  ++rows;
+  sum_u_lambda += u;
+  sum_v_lambda += v;
+  band_share = std::max(band_share, (highest - lowest) / highest);
+  longest_lambda = std::max(longest_lambda, std::sqrt(u * u + v * v));
 }
 
 void UvExtent::add(const UvExtent& other) {

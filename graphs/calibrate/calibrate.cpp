@@ -17,6 +17,7 @@
 #include "codelets/calibrate/calibrate_tasks.hpp"
 #include "codelets/read/chunk.hpp"
 #include "graphs/calibrate/directions.hpp"
+#include "graphs/calibrate/fit_summary.hpp"
 #include "graphs/predict/image_model.hpp"
 #include "graphs/predict/predict.hpp"
 #include "graphs/progress.hpp"
@@ -473,43 +474,13 @@ io::GainTable Calibration::gains(const runtime::Runtime& runtime) const {
 
 /// Convergence, χ² and failures; throws when nothing was found.
 void Calibration::report(const runtime::Runtime& runtime) const {
-  int64_t fits = 0, failed = 0, unconverged = 0, empty = 0, found = 0;
-  double data = 0, residual = 0;
-  std::vector<int32_t> iterations;
+  graphs::FitSummary summary;
   for (const auto& unit : units_) {
     const auto* outcomes = runtime.host(unit.outcomes).as<const Outcome>();
-    for (int64_t i = 0; i < unit.shape.blocks() * unit.shape.fits(); ++i) {
-      const Outcome& one = outcomes[i];
-      ++fits;
-      found += one.antennas;
-      data += one.data_power;
-      residual += one.residual_power;
-      if (one.failed)
-        ++failed;
-      else if (one.antennas == 0)
-        ++empty;
-      else {
-        iterations.push_back(one.iterations);
-        unconverged += one.converged ? 0 : 1;
-      }
-    }
+    for (int64_t i = 0; i < unit.shape.blocks() * unit.shape.fits(); ++i) summary.add(outcomes[i]);
   }
-  if (found == 0)
-    throw RunError(failed > 0
-                       ? fmt::format("'{}': none of {} solutions converged; nothing is written", path(), fits)
-                       : fmt::format("'{}': no visibilities are left to calibrate on: all are flagged, not "
-                                     "finite or outside the uv range",
-                                     path()));
-  std::nth_element(iterations.begin(), iterations.begin() + static_cast<int64_t>(iterations.size() / 2),
-                   iterations.end());
-  spdlog::info("{} fits in {} intervals: median {} iterations, residual {:.3g} of the data (rms)", fits,
-               source_->interval_times_s().size(), iterations[iterations.size() / 2],
-               std::sqrt(residual / data));
-  spdlog::info("chi^2 (sum of weight x |data - model|^2): {:.6g} of {:.6g} without a model", residual, data);
-  if (empty > 0) spdlog::info("{} fits had no data", empty);
-  if (unconverged > 0)
-    spdlog::warn("{} of {} fits stopped before the tolerance of 1e-8, closer than 1e-3", unconverged, fits);
-  if (failed > 0) spdlog::warn("{} of {} fits failed: their solutions are flagged", failed, fits);
+  summary.report(path(), fmt::format("{} intervals", source_->interval_times_s().size()),
+                 calibrate::Limits().tolerance);
 }
 
 /// Antennas that have a solution less than half of the time.
@@ -633,17 +604,15 @@ int64_t reference_antenna(const io::MeasurementSetInfo& info, const std::string&
 
 double run_calibrate(const CalibrateJob& job) {
   graphs::RunRecord record(job.runtime.trace);
-  if (graphs::needs_directions(job)) {
-    graphs::calibrate_directions(job, {}, &record);
-    return 0;
-  }
+  if (graphs::needs_directions(job)) return graphs::calibrate_directions(job, {}, &record).io_s;
   Calibration calibration(job, {});
   calibration.run(&record);
   return calibration.io_seconds();
 }
 
 io::GainTable solve_gains(const CalibrateJob& job, const io::CorrelationSelection& rows) {
-  if (graphs::needs_directions(job)) return graphs::calibrate_directions(job, rows, nullptr).tables.front();
+  if (graphs::needs_directions(job))
+    return graphs::calibrate_directions(job, rows, nullptr).gains.tables.front();
   return Calibration(job, rows).run(nullptr);
 }
 

@@ -18,6 +18,7 @@
 #include "codelets/calibrate/directions_tasks.hpp"
 #include "codelets/read/chunk.hpp"
 #include "graphs/calibrate/calibrate.hpp"
+#include "graphs/calibrate/fit_summary.hpp"
 #include "graphs/predict/predict.hpp"
 #include "graphs/progress.hpp"
 #include "graphs/run_record.hpp"
@@ -101,7 +102,7 @@ std::vector<DirectionModel> models_of(const CalibrateJob& job, const Direction& 
 class Directional {
  public:
   Directional(const CalibrateJob& job, io::CorrelationSelection rows);
-  io::DirectionalGains run(RunRecord* record);
+  DirectionsSolved run(RunRecord* record);
 
  private:
   DirectionShape shape_of(int window) const;
@@ -392,44 +393,15 @@ io::TecTable Directional::tec(const runtime::Runtime& runtime, const io::Directi
 
 /// Convergence, χ² and flagged solutions; throws when nothing was found.
 void Directional::report(const runtime::Runtime& runtime, const io::DirectionalGains& gains) const {
-  int64_t fits = 0, failed = 0, unconverged = 0, empty = 0, found = 0;
-  double data = 0, residual = 0;
-  std::vector<double> iterations;
+  FitSummary summary;
   for (const auto& unit : units_) {
     const auto* outcomes = runtime.host(unit.outcomes).as<const Outcome>();
-    for (int64_t i = 0; i < unit.shape.gains.blocks() * unit.shape.gains.fits(); ++i) {
-      const Outcome& one = outcomes[i];
-      ++fits;
-      found += one.antennas;
-      data += one.data_power;
-      residual += one.residual_power;
-      if (one.failed)
-        ++failed;
-      else if (one.antennas == 0)
-        ++empty;
-      else {
-        iterations.push_back(one.iterations);
-        unconverged += one.converged ? 0 : 1;
-      }
-    }
+    for (int64_t i = 0; i < unit.shape.gains.blocks() * unit.shape.gains.fits(); ++i)
+      summary.add(outcomes[i]);
   }
-  if (found == 0)
-    throw RunError(failed > 0
-                       ? fmt::format("'{}': none of {} solutions converged; nothing is written", path(), fits)
-                       : fmt::format("'{}': no visibilities are left to calibrate on: all are flagged, not "
-                                     "finite or outside the uv range",
-                                     path()));
-  std::nth_element(iterations.begin(), iterations.begin() + static_cast<int64_t>(iterations.size() / 2),
-                   iterations.end());
-  spdlog::info(
-      "{} fits in {} intervals, {} directions: median {} iterations, residual {:.3g} of the data (rms)", fits,
-      access_->interval_times_s().size(), models_.size(), iterations[iterations.size() / 2],
-      std::sqrt(residual / data));
-  spdlog::info("chi^2 (sum of weight x |data - model|^2): {:.6g} of {:.6g} without a model", residual, data);
-  if (empty > 0) spdlog::info("{} fits had no data", empty);
-  if (unconverged > 0)
-    spdlog::warn("{} of {} fits stopped before the tolerance of 1e-7, closer than 1e-3", unconverged, fits);
-  if (failed > 0) spdlog::warn("{} of {} fits failed: their solutions are flagged", failed, fits);
+  summary.report(
+      path(), fmt::format("{} intervals, {} directions", access_->interval_times_s().size(), models_.size()),
+      calibrate::DirectionLimits().tolerance);
   for (size_t d = 0; d < gains.tables.size(); ++d) {
     const auto& table = gains.tables[d];
     double flux = 0;
@@ -453,7 +425,7 @@ io::ImageGrid grid_around(const Direction& centre, std::span<const Direction> di
   return {centre, std::min(std::max(1.5 * reach, 1e-4), 0.7) * 2 / kPixels, kPixels, kPixels};
 }
 
-io::DirectionalGains Directional::run(RunRecord* record) {
+DirectionsSolved Directional::run(RunRecord* record) {
   const auto start = std::chrono::steady_clock::now();
   if (record != nullptr) record->phase("planning");
   runtime::Runtime runtime(with_fxt_folder(job_.runtime, run_prefix(job_.output)));
@@ -494,7 +466,7 @@ io::DirectionalGains Directional::run(RunRecord* record) {
   runtime.learn();
   spdlog::info("{}: calibrated in {:.2f} s", job_.output,
                std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
-  return out;
+  return {std::move(out), runtime::io_seconds(runtime.timeline())};
 }
 
 }  // namespace
@@ -503,12 +475,13 @@ bool needs_directions(const CalibrateJob& job) {
   return !job.directions.empty() || job.solve == SolveKind::tec || job.smooth_hz > 0 || job.robust > 0;
 }
 
-io::DirectionalGains calibrate_directions(const CalibrateJob& job, const io::CorrelationSelection& rows,
-                                          RunRecord* record) {
+DirectionsSolved calibrate_directions(const CalibrateJob& job, const io::CorrelationSelection& rows,
+                                      RunRecord* record) {
   if (!job.apply_column.empty() && !job.directions.empty())
     throw UserError(
         "apply: gains of several directions do not correct one column; image with them per facet");
-  io::DirectionalGains gains = Directional(job, rows).run(record);
+  DirectionsSolved solved = Directional(job, rows).run(record);
+  io::DirectionalGains& gains = solved.gains;
   if (job.normalise && gains.tables.front().amplitudes)
     for (auto& table : gains.tables) normalise_amplitudes(table);
   if (!job.apply_column.empty()) {
@@ -517,7 +490,7 @@ io::DirectionalGains calibrate_directions(const CalibrateJob& job, const io::Cor
     all.gains.push_back(std::make_shared<const io::GainTable>(gains.tables.front()));
     write_corrected(job.ms, std::move(all), job.apply_column);
   }
-  return gains;
+  return solved;
 }
 
 void write_corrected(const std::string& path, io::CorrelationSelection rows, const std::string& column) {

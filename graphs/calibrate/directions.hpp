@@ -30,13 +30,18 @@ std::vector<DirectionModel> cluster(std::vector<io::SkyComponent> components, in
 std::vector<DirectionModel> divide(std::vector<io::SkyComponent> components, std::vector<std::string> names,
                                    std::vector<Direction> directions, const std::string& path);
 
+struct DirectionsSolved {
+  io::DirectionalGains gains;
+  double io_s = 0;  ///< that its tasks spent on reading
+};
+
 /// Solves, writes the h5parm (with an axis dir when there are directions) and the facets, reports. For job.apply_column, which takes one
 /// direction, the data are corrected then. Throws UserError and RunError.
 /// @param record of the job, of which it then leaves a run directory; null: it is part of another one
-io::DirectionalGains calibrate_directions(const CalibrateJob& job, const io::CorrelationSelection& rows,
-                                          RunRecord* record);
+DirectionsSolved calibrate_directions(const CalibrateJob& job, const io::CorrelationSelection& rows,
+                                      RunRecord* record);
 
-/// Corrects rows for gains and writes them to a column, with flags where there are none. @return correlations
+/// Corrects rows for gains and writes them to a column, with flags where there are none.
 void write_corrected(const std::string& path, io::CorrelationSelection rows, const std::string& column);
 
 }  // namespace fringeflow::graphs

@@ -120,15 +120,14 @@ class Pass {
     const auto stores = create_stores();
     std::vector<DataId> row_ids;
     for (const int64_t bytes : row_bytes) row_ids.push_back(runtime_.create({"rows", bytes, 0}));
+    const auto facet_ids = create_facet_buffers();
     size_t store_turn = 0;
     for (size_t f = 0; f < facets_.size(); ++f) {
       const auto& plan = facets_[f];
       const auto indices = index(f);
       std::vector<std::pair<DataId, Access>> rows;
       const auto y_strips = fft::y_strips(*plan, gridder::strips_of(*plan, 1, options_.strips_target));
-      std::vector<DataId> images;
-      for (const auto& y : y_strips)
-        images.push_back(runtime_.create({"strip", fft::image_strip_bytes(*plan, y), 0}));
+      const auto& [images, pixels] = facet_ids[f % facet_ids.size()];
       for (int64_t strip = 0; strip < plan->tiles.strips; ++strip)
         rows.emplace_back(row_ids[static_cast<size_t>(strip)], Access::read);
       for (int64_t slab = 0; slab < plan->facet.slabs(); ++slab) {
@@ -171,14 +170,13 @@ class Pass {
       resample::RefineArgs refine{plan, image_.nx, image_.ny, {}};
       std::vector<std::pair<DataId, Access>> data{{dirty, f == 0 ? Access::write : Access::read_write}};
       for (size_t y = 0; y < y_strips.size(); ++y) {
-        const auto pixels = runtime_.create({"pixels", fft::pixel_strip_bytes(*plan, y_strips[y]), 0});
         submit(fft::correct_codelet(), fft::StepArgs{.plan = plan, .y = y_strips[y]},
-               {{pixels, Access::write}, {images[y], Access::read}, {sums, Access::read}});
+               {{pixels[y], Access::write}, {images[y], Access::read}, {sums, Access::read}});
         const auto [first, last] = fft::y_rows(*plan, y_strips[y]);
         refine.rows.push_back(last - first);
         assemble.strips.push_back(
             {plan->facet.y_begin + first, plan->facet.x_begin, last - first, plan->facet.nx});
-        data.emplace_back(pixels, Access::read);
+        data.emplace_back(pixels[y], Access::read);
       }
       if (plan->resampling)
         submit(resample::refine_codelet(), std::move(refine), std::move(data));
@@ -204,6 +202,7 @@ class Pass {
     std::vector<DataId> column_ids;
     for (const int64_t bytes : column_bytes) column_ids.push_back(runtime_.create({"columns", bytes, 0}));
     const auto stores = create_stores();
+    const auto facet_ids = create_facet_buffers();
     size_t store_turn = 0;
     const size_t workers = static_cast<size_t>(cpus_),
                  batch = std::clamp<size_t>((chunks_.size() + 2 * workers - 1) / (2 * workers), 1, 16);
@@ -212,18 +211,17 @@ class Pass {
       const auto& plan = facets_[f];
       const auto indices = index(f);
       const auto y_strips = fft::y_strips(*plan, gridder::strips_of(*plan, 1, options_.strips_target));
-      std::vector<DataId> sky;
+      const auto& sky = facet_ids[f % facet_ids.size()].accumulators;
       std::vector<std::pair<DataId, Access>> columns;
       std::vector<int64_t> begin;
       for (const auto& y : y_strips) {
         begin.push_back(y.block_begin);
-        sky.push_back(runtime_.create({"strip", fft::image_strip_bytes(*plan, y), 0}));
         columns.emplace_back(column_ids[columns.size()], Access::read);
         fft::StepArgs args{.plan = plan, .y = y};
         args.image_nx = image_.nx;
         args.image_ny = image_.ny;
         submit(fft::uncorrect_codelet(), std::move(args),
-               {{sky.back(), Access::write}, {model, Access::read}});
+               {{sky[columns.size() - 1], Access::write}, {model, Access::read}});
       }
       begin.push_back(y_strips.back().block_end);
       for (int64_t slab = 0; slab < plan->facet.slabs(); ++slab) {
@@ -290,6 +288,30 @@ class Pass {
     std::vector<DataId> stores;
     for (int i = 0; i < 2 * cpus_ + 2; ++i) stores.push_back(runtime_.create({"tiles", largest, 0}));
     return stores;
+  }
+  struct FacetIds {
+    std::vector<DataId> accumulators, pixels;  ///< [y-strip]
+  };
+  /// Two sets that facets take in turn, as in the program.
+  std::vector<FacetIds> create_facet_buffers() {
+    std::vector<FacetIds> sets(std::min<size_t>(facets_.size(), 2));
+    for (size_t set = 0; set < sets.size(); ++set) {
+      std::vector<int64_t> accumulators, pixels;
+      for (size_t f = set; f < facets_.size(); f += sets.size()) {
+        const auto y_strips =
+            fft::y_strips(*facets_[f], gridder::strips_of(*facets_[f], 1, options_.strips_target));
+        accumulators.resize(std::max(accumulators.size(), y_strips.size()));
+        pixels.resize(accumulators.size());
+        for (size_t y = 0; y < y_strips.size(); ++y) {
+          accumulators[y] = std::max(accumulators[y], fft::image_strip_bytes(*facets_[f], y_strips[y]));
+          pixels[y] = std::max(pixels[y], fft::pixel_strip_bytes(*facets_[f], y_strips[y]));
+        }
+      }
+      for (const int64_t bytes : accumulators)
+        sets[set].accumulators.push_back(runtime_.create({"strip", bytes, 0}));
+      for (const int64_t bytes : pixels) sets[set].pixels.push_back(runtime_.create({"pixels", bytes, 0}));
+    }
+    return sets;
   }
   std::vector<DataId> index(size_t facet) {
     std::vector<DataId> ids;

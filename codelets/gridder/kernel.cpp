@@ -28,8 +28,8 @@ constexpr TunedShape kTunedShapes[] = {
 constexpr double kDoubleRoundOff = 1.1e-16, kFloatRoundOff = 6e-8, kRoundOffSteps = 4;
 // Sums of very many visibilities lose more; single precision is not taken below this.
 constexpr double kFloatAccuracy = 1e-5;
-// Keeps grid and degrid adjoint to 2e-13 (3e-5 in single precision), whatever accuracy is asked for.
-constexpr double kDoubleMagnification = 300, kFloatMagnification = 100;
+// Keeps grid and degrid adjoint to 2e-13 (5e-5 in single precision), whatever accuracy is asked for.
+constexpr double kDoubleMagnification = 300, kFloatMagnification = 150;
 
 // Quadrature nodes for integrals over [-1, 1] of even functions with an algebraic singularity at the ends
 // (tanh-sinh): those of [0, 1], with the weights of both halves.
@@ -59,6 +59,19 @@ const Quadrature& quadrature() {
 double combine_dimensions(double rms, double edge) {
   // Errors of u, v and w are independent; a few edge pixels weigh in any sample of pixels.
   return std::sqrt(3 * (0.95 * rms * rms + 0.05 * edge * edge));
+}
+
+// The shape a share t of the way from one entry of the table to the next of the same support.
+TunedShape between(const TunedShape& a, const TunedShape& b, double t) {
+  const auto mix = [t](double x, double y) { return x + t * (y - x); };
+  const auto mix_logs = [t](double x, double y) { return x * std::pow(y / x, t); };
+  return {a.support,
+          mix(a.sigma, b.sigma),
+          mix(a.beta, b.beta),
+          mix(a.e0, b.e0),
+          mix_logs(a.rms, b.rms),
+          mix_logs(a.edge, b.edge),
+          mix_logs(a.magnification, b.magnification)};
 }
 
 // Chebyshev coefficients of f on [-1, 1] from `count` first-kind nodes.
@@ -96,12 +109,8 @@ KernelShape kernel_shape(int support, double sigma) {
   if (!below) throw UserError("kernel oversampling must be at least 1.25");
   if (!above) above = below;
   const double span = above->sigma - below->sigma;
-  const double t = span > 0 ? (sigma - below->sigma) / span : 0;
-  const auto mix = [t](double a, double b) { return a + t * (b - a); };
-  KernelShape out{support, sigma, mix(below->beta, above->beta), mix(below->e0, above->e0), 0};
-  out.error = std::exp(mix(std::log(combine_dimensions(below->rms, below->edge)),
-                           std::log(combine_dimensions(above->rms, above->edge))));
-  return out;
+  const TunedShape shape = between(*below, *above, span > 0 ? (sigma - below->sigma) / span : 0);
+  return {support, sigma, shape.beta, shape.e0, combine_dimensions(shape.rms, shape.edge)};
 }
 
 double kernel_transform(const KernelShape& shape, double nu) {
@@ -148,11 +157,30 @@ std::vector<KernelShape> kernel_candidates(double accuracy, bool double_precisio
   const double round_off = double_precision ? kDoubleRoundOff : kFloatRoundOff;
   std::vector<KernelShape> out;
   if (!double_precision && accuracy < kFloatAccuracy) return out;
+  const auto good = [&](const TunedShape& t) {
+    return t.magnification <= (double_precision ? kDoubleMagnification : kFloatMagnification) &&
+           kMargin * std::hypot(combine_dimensions(t.rms, t.edge),
+                                round_off * (t.magnification + kRoundOffSteps)) <=
+               accuracy;
+  };
+  const auto take = [&](const TunedShape& t) {
+    out.push_back({t.support, t.sigma, t.beta, t.e0, combine_dimensions(t.rms, t.edge)});
+  };
+  const TunedShape* previous = nullptr;
   for (const TunedShape& t : kTunedShapes) {
-    if (t.magnification > (double_precision ? kDoubleMagnification : kFloatMagnification)) continue;
-    const double error = combine_dimensions(t.rms, t.edge);
-    if (kMargin * std::hypot(error, round_off * (t.magnification + kRoundOffSteps)) <= accuracy)
-      out.push_back({t.support, t.sigma, t.beta, t.e0, error});
+    if (good(t)) {
+      // The least oversampling that will do lies between the entries.
+      if (previous && previous->support == t.support && !good(*previous)) {
+        double bad = 0, enough = 1;
+        while (enough - bad > 1e-3) {
+          const double middle = 0.5 * (bad + enough);
+          (good(between(*previous, t, middle)) ? enough : bad) = middle;
+        }
+        if (enough < 1) take(between(*previous, t, enough));
+      }
+      take(t);
+    }
+    previous = &t;
   }
   return out;
 }

@@ -22,8 +22,9 @@ double alias_error(const KernelShape& shape);
 /// weight on its corners. Grows steeply with support and falls with oversampling.
 double noise_magnification(const KernelShape& shape);
 
-/// All (support, sigma) pairs, sigma from a fixed ladder 1.25..2.5, whose three-dimensional error with the round-off of the
-/// given precision is at most `accuracy` with a margin; the caller's cost model takes the cheapest. May be empty.
+/// All (support, sigma) pairs, sigma from a fixed ladder 1.25..2.5 and the least that will do, whose three-dimensional error with
+/// the round-off of the given precision is at most `accuracy` with a margin; the caller's cost model takes the cheapest. May be
+/// empty.
 std::vector<KernelShape> kernel_candidates(double accuracy, bool double_precision);
 
 /// Polynomials of the taps: tap t covers offsets d in [0,1): the visibility at g has i0 = ceil(g - W/2), d = i0 - (g - W/2),

@@ -107,7 +107,7 @@ void key_rows(const ImagingPlan& plan, FacetGains& gains) {
     std::vector<double> times(static_cast<size_t>(chunk.layout.rows));
     std::vector<int32_t> antennas(2 * times.size());
     plan.measurement_sets[set]->read_rows(chunk.spec, {times.data(), {chunk.layout.rows}},
-                              {antennas.data(), {chunk.layout.rows, 2}});
+                                          {antennas.data(), {chunk.layout.rows, 2}});
     auto rows = std::make_shared<std::vector<facet::RowKey>>(times.size());
     for (size_t i = 0; i < times.size(); ++i)
       (*rows)[i] = {static_cast<int32_t>(lookup.time_of(times[i])), antennas[2 * i], antennas[2 * i + 1]};

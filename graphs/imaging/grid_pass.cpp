@@ -77,20 +77,33 @@ void ImagingGraph::create_grids() {
         at_least(static_cast<size_t>(strip), fft::rows_bytes(facet, strip));
       if (plan_.cleans())
         for (size_t y = 0; y < strips.size(); ++y) at_least(y, fft::columns_bytes(facet, strips[y]));
-      for (size_t i = 0; i < instances; ++i) {
-        std::vector<DataId> accumulators, pixels;
-        for (const auto& strip : strips) {
-          accumulators.push_back(create("image strip", fft::image_strip_bytes(facet, strip)));
-          pixels.push_back(create("pixel strip", fft::pixel_strip_bytes(facet, strip)));
-        }
-        accumulators_[{c, f}].push_back(std::move(accumulators));
-        pixels_[{c, f}].push_back(std::move(pixels));
-      }
     }
   for (int64_t depth = 0; depth < plan_.memory.transform_depth; ++depth) {
     halfway_.emplace_back();
     for (const auto size : halfway) halfway_.back().push_back(create("half-transformed planes", size));
   }
+  create_facet_buffers(instances);
+}
+
+void ImagingGraph::create_facet_buffers(size_t instances) {
+  using Ids = std::vector<std::vector<DataId>>;  // [instance][y-strip]
+  std::vector<Ids> accumulators, pixels;
+  const auto create_all = [&](const std::vector<int64_t>& sizes, const char* name) {
+    Ids ids(instances);
+    for (auto& strips : ids)
+      for (const int64_t size : sizes) strips.push_back(create(name, size));
+    return ids;
+  };
+  for (const FacetBuffers& buffers : facet_buffers(plan_)) {
+    accumulators.push_back(create_all(buffers.accumulators, "image strip"));
+    pixels.push_back(create_all(buffers.pixels, "pixel strip"));
+  }
+  size_t turn = 0;
+  for (size_t c = 0; c < plan_.channels.size(); ++c)
+    for (size_t f = 0; f < plan_.channels[c].facets.size(); ++f, ++turn) {
+      accumulators_[{c, f}] = accumulators[turn % accumulators.size()];
+      pixels_[{c, f}] = pixels[turn % pixels.size()];
+    }
 }
 
 void ImagingGraph::grid_pass(const std::vector<Instance>& instances, bool residual) {

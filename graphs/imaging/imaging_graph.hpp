@@ -90,6 +90,7 @@ class ImagingGraph {
 
   // grids and transforms (grid_pass.cpp)
   void create_grids();
+  void create_facet_buffers(size_t instances);
   void grid_pass(const std::vector<Instance>& instances, bool residual);
   void sky_wave(const Wave& wave, const std::vector<Instance>& instances, bool residual, bool first_wave);
   /// A pass where all chunks are in memory before the first is gridded: strip after strip is gridded and transformed, and

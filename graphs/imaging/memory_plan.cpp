@@ -166,6 +166,26 @@ int64_t longest_index(const ImagingPlan& plan, size_t channel, size_t facet) {
   return most;
 }
 
+std::vector<FacetBuffers> facet_buffers(const ImagingPlan& plan) {
+  size_t facets = 0;
+  for (const auto& channel : plan.channels) facets += channel.facets.size();
+  std::vector<FacetBuffers> sets(std::min<size_t>(facets, 2));
+  const auto at_least = [](std::vector<int64_t>& sizes, size_t at, int64_t bytes) {
+    sizes.resize(std::max(sizes.size(), at + 1));
+    sizes[at] = std::max(sizes[at], bytes);
+  };
+  size_t turn = 0;
+  for (const auto& channel : plan.channels)
+    for (size_t f = 0; f < channel.facets.size(); ++f, ++turn) {
+      auto& set = sets[turn % sets.size()];
+      for (size_t y = 0; y < channel.y_strips[f].size(); ++y) {
+        at_least(set.accumulators, y, fft::image_strip_bytes(*channel.facets[f], channel.y_strips[f][y]));
+        at_least(set.pixels, y, fft::pixel_strip_bytes(*channel.facets[f], channel.y_strips[f][y]));
+      }
+    }
+  return sets;
+}
+
 void plan_memory(ImagingPlan& plan) {
   auto& memory = plan.memory;
   const int64_t image_bytes = plan.geometry.nx * plan.geometry.ny * int64_t{sizeof(float)};
@@ -193,12 +213,10 @@ void plan_memory(ImagingPlan& plan) {
 
   // residual, model and PSF, accumulators (double when the grid is), corrected strips, products on their way out.
   int64_t accumulators = 0;
-  for (const auto& channel : plan.channels)
-    for (size_t f = 0; f < channel.facets.size(); ++f)
-      for (const auto& y : channel.y_strips[f])
-        accumulators +=
-            (fft::image_strip_bytes(*channel.facets[f], y) + fft::pixel_strip_bytes(*channel.facets[f], y)) *
-            sky_instances;
+  for (const FacetBuffers& buffers : facet_buffers(plan)) {
+    for (const int64_t bytes : buffers.accumulators) accumulators += bytes * sky_instances;
+    for (const int64_t bytes : buffers.pixels) accumulators += bytes * sky_instances;
+  }
   memory.images = accumulators + image_bytes * (channels * (stokes * (plan.cleans() ? 3 : 1) + 1) +
                                                 (channels > 1 ? stokes * 3 + 1 : 0) + 3);
   if (plan.facet_gains) {

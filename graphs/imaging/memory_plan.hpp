@@ -2,6 +2,9 @@
 #pragma once
 /// @file
 /// How a job fits into its memory: chunk size, ring or resident, waves of slabs. None of these choices changes bits.
+#include <cstdint>
+#include <vector>
+
 #include "graphs/imaging/imaging_plan.hpp"
 
 namespace fringeflow::graphs {
@@ -21,5 +24,13 @@ int64_t wave_bytes(const ImagingPlan& plan, const Wave& wave);
 
 /// Bytes of the largest strip of tiles of any facet and slab.
 int64_t largest_store_bytes(const ImagingPlan& plan);
+
+/// Bytes of the y-strips that a facet's image is summed in and of its corrected pixels.
+struct FacetBuffers {
+  std::vector<int64_t> accumulators, pixels;  ///< [y-strip]
+};
+/// Facets follow one another: two sets, taken in turn, serve all of them (one where there is one facet). A set is as large as the
+/// largest facet needs. For one instance (PSF or one Stokes).
+std::vector<FacetBuffers> facet_buffers(const ImagingPlan& plan);
 
 }  // namespace fringeflow::graphs

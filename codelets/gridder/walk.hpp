@@ -4,10 +4,12 @@
 /// Splits the channels of a row where its track leaves a tile or a slab. Used by the marker and by the index,
 /// so that both agree to the bit. Internal to codelets/gridder.
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <span>
 #include <string>
 
+#include "codelets/gridder/channel_places.hpp"
 #include "codelets/gridder/geometry.hpp"
 #include "io/error.hpp"
 
@@ -59,9 +61,34 @@ class RowWalker {
   template <class Segment, class Emit>
   void walk(const double* uvw_m, std::span<const double> freq_hz, int64_t begin, int64_t end,
             Segment&& segment, Emit&& emit) const {
+    if (begin >= end) return;
     const GridRay ray = grid_ray(facet_, uvw_m[0], uvw_m[1], uvw_m[2]);
+    if (end - begin > ChannelPlaces::kMost) return walk_long(ray, freq_hz, begin, end, segment, emit);
+    ChannelPlaces places;
+    const auto channels = static_cast<int>(end - begin);
+    uint32_t changes = place_channels({ray.gu_per_hz / kTile, u_offset_, ray.gv_per_hz / kTile, v_offset_,
+                                       ray.gw_per_hz, ray.gw_offset, 0.5 * facet_.support},
+                                      freq_hz.data() + begin, channels, places);
+    const auto start_plane = [&](int64_t c) {
+      return checked_plane(places.plane_of(static_cast<int>(c - begin)));
+    };
+    for (int first = 0; first < channels;) {
+      const int last = changes == 0 ? channels : std::countr_zero(changes);
+      changes &= changes - 1;
+      const int64_t tu = places.tile_u_of(first), tv = places.tile_v_of(first);
+      if (tu < 0 || tv < 0 || tu >= facet_.tiles_u || tv >= facet_.tiles_v) outside("the box");
+      if (segment(begin + first, begin + last)) slabs(start_plane, tu, tv, begin + first, begin + last, emit);
+      first = last;
+    }
+  }
+
+  /// The same by bisection, for any number of channels.
+  template <class Segment, class Emit>
+  void walk_long(const GridRay& ray, std::span<const double> freq_hz, int64_t begin, int64_t end,
+                 Segment&& segment, Emit&& emit) const {
     const double au = ray.gu_per_hz / kTile, av = ray.gv_per_hz / kTile;
     const double* freq = freq_hz.data();
+    const auto start_plane = [&](int64_t c) { return checked_plane(first_plane(ray, freq[c])); };
     // Frequencies are nearly uniform: a straight line says nearly where a tile is left.
     const double df =
         end - begin > 1 ? (freq[end - 1] - freq[begin]) / static_cast<double>(end - 1 - begin) : 0;
@@ -94,7 +121,7 @@ class RowWalker {
           (same(middle) ? lo : hi) = middle;
         }
       }
-      if (segment(begin, lo + 1)) slabs(ray, freq, tu, tv, begin, lo + 1, emit);
+      if (segment(begin, lo + 1)) slabs(start_plane, tu, tv, begin, lo + 1, emit);
       begin = lo + 1;
     }
   }
@@ -117,15 +144,16 @@ class RowWalker {
     return 1e18;
   }
 
-  template <class Emit>
-  void slabs(const GridRay& ray, const double* freq, int64_t tu, int64_t tv, int64_t begin, int64_t end,
-             Emit&& emit) const {
+  int64_t checked_plane(int64_t plane) const {
     const int64_t last_start = facet_.planes - facet_.support;
-    const auto start_plane = [&](int64_t c) {
-      const int64_t plane = first_plane(ray, freq[c]);
-      if (plane < -1 || plane > last_start + 1) outside("the w-planes");
-      return std::clamp<int64_t>(plane, 0, last_start);  // one plane off can only be rounding at the rim
-    };
+    if (plane < -1 || plane > last_start + 1) outside("the w-planes");
+    return std::clamp<int64_t>(plane, 0, last_start);  // one plane off can only be rounding at the rim
+  }
+
+  /// @param start_plane  of a channel
+  template <class StartPlane, class Emit>
+  void slabs(const StartPlane& start_plane, int64_t tu, int64_t tv, int64_t begin, int64_t end,
+             Emit&& emit) const {
     const int64_t p0 = start_plane(begin), p1 = start_plane(end - 1);
     const int64_t low = std::min(p0, p1), high = std::max(p0, p1);
     const int64_t slab_begin = low / kSlabPlanes, slab_last = (high + facet_.support - 1) / kSlabPlanes;

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include <gtest/gtest.h>
 
+#include <array>
+
 #include "codelets/gridder/kernel.hpp"
+#include "codelets/gridder/walk.hpp"
 #include "io/error.hpp"
 #include "tests/codelets/gridder_fixture.hpp"
 
@@ -194,6 +197,34 @@ TEST(TileMap, SlotsAreNumberedBySlabStripAndTile) {
         }
     }
   EXPECT_EQ(next, map.slots());
+}
+
+TEST(Index, FewChannelsArePlacedAsManyAre) {
+  for (const int64_t channels : {1, 2, 7, 8, 9, 16}) {
+    const Data<std::complex<float>> data(
+        {512, 256, 1e-4},
+        {.rows = 300, .channels = channels, .w_lambda = 20000, .descending = channels % 2 == 0});
+    PlanSummary summary;
+    for (const auto& plan : finished_plans(data, {.accuracy = 1e-4, .facets_per_side = 2}, summary)) {
+      const RowWalker walker(plan->facet);
+      for (int64_t row = 0; row < data.rows; ++row) {
+        const double* uvw = &data.uvw_m[static_cast<size_t>(3 * row)];
+        using Found = std::vector<std::array<int64_t, 5>>;
+        const auto segment = [](int64_t first, int64_t) { return first % 5 != 3; };
+        const auto into = [](Found& found) {
+          return [&found](int64_t slab, int64_t tu, int64_t tv, int64_t c0, int64_t c1) {
+            found.push_back({slab, tu, tv, c0, c1});
+          };
+        };
+        Found placed, bisected;
+        walker.walk(uvw, data.freq_hz, 0, channels, segment, into(placed));
+        walker.walk_long(grid_ray(plan->facet, uvw[0], uvw[1], uvw[2]), data.freq_hz, 0, channels, segment,
+                         into(bisected));
+        ASSERT_EQ(placed, bisected);
+        ASSERT_FALSE(placed.empty());
+      }
+    }
+  }
 }
 
 TEST(Index, HoldsEveryVisibilityOncePerSlab) {

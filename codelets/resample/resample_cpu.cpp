@@ -281,16 +281,32 @@ HWY_AFTER_NAMESPACE();
 namespace fringeflow::resample {
 namespace {
 
-/// Modified Bessel function of the first kind, order 0, by its series: all terms are positive.
-double bessel_i0(double x) {
-  const double quarter = 0.25 * x * x;
-  double sum = 1, term = 1;
-  for (int k = 1; term > 1e-17 * sum; ++k) {
-    term *= quarter / (static_cast<double>(k) * k);
-    sum += term;
+/// Kaiser's window I0(beta sqrt(1 - t^2)) / I0(beta), by the series of I0 in powers of 1 - t^2: all terms are positive.
+class KaiserWindow {
+ public:
+  explicit KaiserWindow(double beta) {
+    const double quarter = 0.25 * beta * beta;
+    double sum = 0, term = 1;
+    for (int k = 1; term > 1e-17 * sum; ++k) {
+      terms_.push_back(term);
+      sum += term;
+      term *= quarter / (static_cast<double>(k) * k);
+    }
+    for (double& value : terms_) value /= sum;
   }
-  return sum;
-}
+  /// values[i] = window where 1 - t^2 is from[i]; 0 where that is negative.
+  void operator()(std::span<const double> from, std::span<double> values) const {
+    std::fill(values.begin(), values.end(), 0.0);
+    // Points in the inner loop: they do not wait for one another.
+    for (size_t k = terms_.size(); k-- > 0;)
+      for (size_t i = 0; i < values.size(); ++i) values[i] = values[i] * from[i] + terms_[k];
+    for (size_t i = 0; i < values.size(); ++i)
+      if (from[i] < 0) values[i] = 0;
+  }
+
+ private:
+  std::vector<double> terms_;
+};
 
 /// Kaiser's design: stop band attenuation in decibels.
 double attenuation(double error) { return -20 * std::log10(error); }
@@ -317,7 +333,8 @@ Axis make_axis(int64_t fine, double ratio, double oversampling, double error) {
   std::vector<int32_t> first(static_cast<size_t>(fine)), range(static_cast<size_t>(2 * axis.coarse));
   std::vector<double> weight(static_cast<size_t>(fine * axis.taps));
   const double beta = 0.1102 * (attenuation(error) - 8.7), half = 0.5 * axis.taps;
-  const double norm = 1 / bessel_i0(beta);
+  const KaiserWindow kaiser(beta);
+  std::vector<double> inside(static_cast<size_t>(axis.taps)), window(inside.size());
   for (int64_t f = 0; f < fine; ++f) {
     if (ratio == 1) {
       first[static_cast<size_t>(f)] = static_cast<int32_t>(f);
@@ -327,11 +344,18 @@ Axis make_axis(int64_t fine, double ratio, double oversampling, double error) {
     const double at = static_cast<double>(f - fine / 2) / ratio + static_cast<double>(axis.coarse / 2);
     const auto begin = static_cast<int64_t>(std::floor(at)) - axis.taps / 2 + 1;
     first[static_cast<size_t>(f)] = static_cast<int32_t>(begin);
+    const double from_first = at - static_cast<double>(begin);
     for (int j = 0; j < axis.taps; ++j) {
-      const double x = at - static_cast<double>(begin + j), t = x / half;
-      const double window = std::abs(t) < 1 ? norm * bessel_i0(beta * std::sqrt(1 - t * t)) : 0;
-      const double sinc = x == 0 ? 1 : std::sin(kPi * x) / (kPi * x);
-      weight[static_cast<size_t>(f * axis.taps + j)] = sinc * window;
+      const double t = (from_first - j) / half;
+      inside[static_cast<size_t>(j)] = 1 - t * t;
+    }
+    kaiser(inside, window);
+    // sin(pi (x - j)) = (-1)^j sin(pi x), taken at the nearest tap: it must not lose digits next to it.
+    const int nearest = static_cast<int>(std::lround(from_first));
+    const double sine = std::sin(kPi * (from_first - nearest)) / kPi;
+    for (int j = 0; j < axis.taps; ++j) {
+      const double x = from_first - j, sinc = x == 0 ? 1 : ((j - nearest) % 2 == 0 ? sine : -sine) / x;
+      weight[static_cast<size_t>(f * axis.taps + j)] = sinc * window[static_cast<size_t>(j)];
     }
   }
   for (int64_t c = 0, begin = 0, end = 0; c < axis.coarse; ++c) {

@@ -51,6 +51,7 @@ std::vector<const runtime::CodeletDef*> all_codelets() {
           &weight::density_codelet(),
           &weight::density_summary_codelet(),
           &weight::weigh_codelet(),
+          &weight::sum_weights_codelet(),
           &gridder::index_codelet(),
           &gridder::clear_codelet(),
           &gridder::grid_codelet(),

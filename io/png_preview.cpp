@@ -38,11 +38,19 @@ std::vector<float> shrink(View<const float, 2> pixels, int64_t factor, int64_t n
     for (int64_t i = 0; i < nx; ++i) {
       double sum = 0;
       int64_t count = 0;
+      const int64_t x_begin = i * factor, x_end = std::min(x_begin + factor, pixels.extent(1));
       for (int64_t y = j * factor; y < std::min((j + 1) * factor, pixels.extent(0)); ++y) {
-        for (int64_t x = i * factor; x < std::min((i + 1) * factor, pixels.extent(1)); ++x) {
-          const float value = pixels(y, x);
-          if (!std::isfinite(value)) continue;
-          sum += value;
+        const float* row = &pixels(y, 0);
+        double part = 0;
+        for (int64_t x = x_begin; x < x_end; ++x) part += row[x];
+        if (std::isfinite(part)) {
+          sum += part;
+          count += x_end - x_begin;
+          continue;
+        }
+        for (int64_t x = x_begin; x < x_end; ++x) {
+          if (!std::isfinite(row[x])) continue;
+          sum += row[x];
           ++count;
         }
       }
@@ -52,6 +60,10 @@ std::vector<float> shrink(View<const float, 2> pixels, int64_t factor, int64_t n
   }
   return out;
 }
+
+/// Colours of a preview: with those of the bar's letters few enough for an indexed PNG.
+constexpr int kColours = 240;
+std::array<uint8_t, 3> colour_number(int i) { return colour_at(static_cast<double>(i) / (kColours - 1)); }
 
 /// A number of two or three digits for the bar, in the unit with the given scale.
 std::string label_of(double value) {
@@ -82,7 +94,7 @@ void draw_bar(Canvas& canvas, int64_t left, const ColourScale& scale, const Prev
   }
   draw_text(canvas, left, 2 * size, prefix + options.unit, size, ink);
   for (int64_t y = top; y <= bottom; ++y) {
-    const auto c = colour_at(static_cast<double>(bottom - y) / static_cast<double>(bottom - top));
+    const auto c = colour_number(static_cast<int>((bottom - y) * (kColours - 1) / (bottom - top)));
     for (int64_t x = left; x < left + width; ++x) canvas.set(x, y, {c[0], c[1], c[2], 255});
   }
   const int64_t labels = std::clamp<int64_t>((bottom - top) / (30 * size), 1, 6);
@@ -104,11 +116,18 @@ std::array<uint8_t, 3> colour_at(double t) {
   const double hue = (-75 + 180 * t) * kPi / 180;
   double chroma = 0.20 * std::pow(std::sin(kPi * std::clamp(0.06 + 0.90 * t, 0.0, 1.0)), 0.6);
   std::array<double, 3> rgb{};
-  // Colours that a screen cannot show are made paler, which keeps their lightness.
-  for (int i = 0; i < 60; ++i, chroma *= 0.95) {
-    rgb = oklch_to_linear(lightness, chroma, hue);
-    if (*std::min_element(rgb.begin(), rgb.end()) >= 0 && *std::max_element(rgb.begin(), rgb.end()) <= 1)
-      break;
+  const auto shown = [&](double with) {
+    rgb = oklch_to_linear(lightness, with, hue);
+    return *std::min_element(rgb.begin(), rgb.end()) >= 0 && *std::max_element(rgb.begin(), rgb.end()) <= 1;
+  };
+  // Colours that a screen cannot show are made as pale as need be, which keeps their lightness.
+  if (!shown(chroma)) {
+    double pale = 0, strong = chroma;
+    for (int i = 0; i < 20; ++i) {
+      chroma = 0.5 * (pale + strong);
+      (shown(chroma) ? pale : strong) = chroma;
+    }
+    shown(pale);
   }
   std::array<uint8_t, 3> bytes{};
   for (size_t i = 0; i < 3; ++i) bytes[i] = static_cast<uint8_t>(std::lround(255 * to_srgb(rgb[i])));
@@ -177,16 +196,19 @@ void write_png_preview(const std::string& path, View<const float, 2> pixels, con
   const int64_t letter = std::clamp<int64_t>(ny / 500, 1, 3);
   const int64_t bar = options.colour_bar ? 70 * letter : 0;
   Canvas canvas(nx + bar, ny, bar > 0 ? Rgba{255, 255, 255, 255} : Rgba{});
-  std::vector<std::array<uint8_t, 3>> table(1024);
-  for (size_t i = 0; i < table.size(); ++i)
-    table[i] = colour_at(static_cast<double>(i) / static_cast<double>(table.size() - 1));
+  std::vector<std::array<uint8_t, 3>> table;
+  std::vector<double> first_value;  // of each colour
+  for (int i = 0; i < kColours; ++i) {
+    table.push_back(colour_number(i));
+    first_value.push_back(scale.value_at((i - 0.5) / (kColours - 1)));
+  }
   for (int64_t y = 0; y < ny; ++y) {
     for (int64_t x = 0; x < nx; ++x) {
       const float value = small[static_cast<size_t>(y * nx + x)];
       Rgba colour;
       if (std::isfinite(value)) {
-        const double t = std::clamp(scale.position_of(value), 0.0, 1.0);
-        const auto& c = table[static_cast<size_t>(std::lround(t * static_cast<double>(table.size() - 1)))];
+        const auto next = std::upper_bound(first_value.begin() + 1, first_value.end(), value);
+        const auto& c = table[static_cast<size_t>(next - first_value.begin()) - 1];
         colour = {c[0], c[1], c[2], 255};
       }
       canvas.set(x, y, colour);

@@ -42,22 +42,28 @@ WeightScheme scheme_of(const ImageOptions& options) {
 void weigh_body(const runtime::BodyContext& context) {
   const auto& args = context.arguments<WeighArgs>();
   void* chunk = context[0].data;
-  auto* sums = context[1].as<double>();
   const auto scheme = scheme_of(args.options);
-  const double* density = context.size() > 2 ? context[2].as<const double>() : nullptr;
+  const double* density = context.size() > 1 ? context[1].as<const double>() : nullptr;
   const double s2 = scheme.weighting == Weighting::kBriggs
-                        ? briggs_s2(scheme.robust, *context[3].as<const DensitySummary>())
+                        ? briggs_s2(scheme.robust, *context[2].as<const DensitySummary>())
                         : 0;
   for (size_t c = 0; c < args.channels.size(); ++c)
     for (int64_t stokes = 0; stokes < args.layout.stokes; ++stokes) {
-      double unused = 0;
-      double& sum = args.add_to_sums ? sums[static_cast<int64_t>(c) * args.layout.stokes + stokes] : unused;
       const auto geometry = chunk_geometry(args.layout, chunk, *args.freq_hz, args.channels[c].first,
                                            args.channels[c].second, args.geometry.max_uv_lambda);
       const auto beyond = apply_weights_cpu(scheme, s2, args.geometry, density, geometry,
-                                            plane(args.layout.weight(chunk), stokes), sum);
-      if (args.add_to_sums && stokes == 0) args.counters->add_beyond_grid(beyond);
+                                            plane(args.layout.weight(chunk), stokes));
+      if (args.first_time && stokes == 0) args.counters->add_beyond_grid(beyond);
     }
+}
+
+void sum_weights_body(const runtime::BodyContext& context) {
+  const auto& args = context.arguments<SumWeightsArgs>();
+  auto* sums = context[0].as<double>();
+  for (const auto& [begin, end] : args.channels)
+    for (int64_t stokes = 0; stokes < args.layout.stokes; ++stokes)
+      sum_weights_cpu(plane(View<const float, 3>(args.layout.weight(context[1].data)), stokes), begin, end,
+                      *sums++);
 }
 
 #if FRINGEFLOW_HAVE_CUDA
@@ -89,21 +95,29 @@ void weigh_cuda_body(const BodyContext& context) {
   void* chunk = context[0].data;
   const auto scheme = scheme_of(args.options);
   const auto factor =
-      weight_factor(scheme, context.size() > 2 ? context[2].as<const double>() : nullptr,
-                    scheme.weighting == Weighting::kBriggs ? context[3].as<const DensitySummary>() : nullptr);
+      weight_factor(scheme, context.size() > 1 ? context[1].as<const double>() : nullptr,
+                    scheme.weighting == Weighting::kBriggs ? context[2].as<const DensitySummary>() : nullptr);
   for (size_t c = 0; c < args.channels.size(); ++c)
     for (int64_t stokes = 0; stokes < args.layout.stokes; ++stokes) {
       std::function<void(int64_t)> beyond;
-      if (args.add_to_sums && stokes == 0)
+      if (args.first_time && stokes == 0)
         beyond = [counters = args.counters](int64_t count) { counters->add_beyond_grid(count); };
-      double* sum = args.add_to_sums
-                        ? context[1].as<double>() + static_cast<int64_t>(c) * args.layout.stokes + stokes
-                        : nullptr;
       apply_weights_cuda(cuda::stream_of(context.cuda_stream()), factor, args.geometry,
                          chunk_on_device(context, args.layout, chunk, args.freq_hz, args.channels[c].first,
                                          args.channels[c].second),
-                         plane(args.layout.weight(chunk), stokes).data(), sum, std::move(beyond));
+                         plane(args.layout.weight(chunk), stokes).data(), std::move(beyond));
     }
+}
+
+void sum_weights_cuda_body(const BodyContext& context) {
+  cuda::throw_posted_error();
+  const auto& args = context.arguments<SumWeightsArgs>();
+  auto* sums = context[0].as<double>();
+  for (const auto& [begin, end] : args.channels)
+    for (int64_t stokes = 0; stokes < args.layout.stokes; ++stokes)
+      sum_weights_cuda(cuda::stream_of(context.cuda_stream()),
+                       plane(View<const float, 3>(args.layout.weight(context[1].data)), stokes), begin, end,
+                       sums++);
 }
 #endif
 
@@ -113,6 +127,10 @@ double density_work(const void* arguments) {
 }
 double summary_work(const void* arguments) {
   return static_cast<double>(static_cast<const DensitySummaryArgs*>(arguments)->geometry.size());
+}
+double sum_weights_work(const void* arguments) {
+  const auto& layout = static_cast<const SumWeightsArgs*>(arguments)->layout;
+  return static_cast<double>(layout.rows * layout.channels * layout.stokes);
 }
 double weigh_work(const void* arguments) {
   const auto& layout = static_cast<const WeighArgs*>(arguments)->layout;
@@ -147,7 +165,7 @@ const runtime::CodeletDef& density_summary_codelet() {
 }
 const runtime::CodeletDef& weigh_codelet() {
   static const runtime::CodeletDef def{.name = "weigh",
-                                       .doc = "Turns weights into imaging weights and adds up their sum",
+                                       .doc = "Turns weights into imaging weights",
                                        .colour = 0x78c679,
                                        .cpu = weigh_body,
                                        .cuda = FF_CUDA(weigh_cuda_body),
@@ -155,6 +173,18 @@ const runtime::CodeletDef& weigh_codelet() {
                                        .cpu_work_per_s = 2e8,
                                        .cuda_work_per_s = 5e9,
                                        .flops_per_work = 6};
+  return def;
+}
+const runtime::CodeletDef& sum_weights_codelet() {
+  static const runtime::CodeletDef def{.name = "sum_weights",
+                                       .doc = "Adds up a chunk's imaging weights",
+                                       .colour = 0x41ab5d,
+                                       .cpu = sum_weights_body,
+                                       .cuda = FF_CUDA(sum_weights_cuda_body),
+                                       .work = sum_weights_work,
+                                       .cpu_work_per_s = 1e9,
+                                       .cuda_work_per_s = 5e10,
+                                       .flops_per_work = 1};
   return def;
 }
 

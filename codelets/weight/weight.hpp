@@ -60,12 +60,13 @@ double taper_sigma_lambda(double fwhm_rad);
 /// Turns weights into imaging weights, in place.
 /// @param s2 from briggs_s2; used by Briggs' weighting only.
 /// @param density may be null for natural weighting.
-/// @param weight_sum the sum of the imaging weights is added to it: a row's weights first, then the row's
-/// sum, so that
-///   the bits of the total do not depend on chunk boundaries.
 /// @return the number of visibilities with a weight that lie beyond the grid; their weight becomes 0.
 int64_t apply_weights_cpu(const WeightScheme& scheme, double s2, const DensityGeometry& geometry,
-                          const double* density, const gridder::ChunkGeometry& chunk, View<float, 2> weight,
-                          double& weight_sum);
+                          const double* density, const gridder::ChunkGeometry& chunk, View<float, 2> weight);
+
+/// Adds up weights of channels [channel_begin, channel_end): a row's first, then the row's sum, so that the bits of the total do
+/// not depend on chunk boundaries.
+/// @param weight  [row][channel]; @param sum  is added to
+void sum_weights_cpu(View<const float, 2> weight, int64_t channel_begin, int64_t channel_end, double& sum);
 
 }  // namespace fringeflow::weight

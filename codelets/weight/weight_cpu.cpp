@@ -86,8 +86,7 @@ double briggs_s2(double robust, const DensitySummary& summary) {
 double taper_sigma_lambda(double fwhm_rad) { return 2 * std::sqrt(2 * std::log(2.0)) / (2 * kPi * fwhm_rad); }
 
 int64_t apply_weights_cpu(const WeightScheme& scheme, double s2, const DensityGeometry& geometry,
-                          const double* density, const gridder::ChunkGeometry& chunk, View<float, 2> weight,
-                          double& weight_sum) {
+                          const double* density, const gridder::ChunkGeometry& chunk, View<float, 2> weight) {
   const std::vector<double> scale = per_metre(chunk);
   const double sigma = scheme.taper_fwhm_rad > 0 ? taper_sigma_lambda(scheme.taper_fwhm_rad) : 0;
   const double taper = sigma > 0 ? -1 / (2 * sigma * sigma) : 0;
@@ -95,7 +94,6 @@ int64_t apply_weights_cpu(const WeightScheme& scheme, double s2, const DensityGe
   for (int64_t row = 0; row < weight.extent(0); ++row) {
     const double u_m = chunk.uvw_m(row, 0), v_m = chunk.uvw_m(row, 1);
     float* w = &weight(row, chunk.channel_begin);
-    double row_sum = 0;
     for (size_t c = 0; c < scale.size(); ++c) {
       if (w[c] == 0) continue;
       const double u = u_m * scale[c], v = v_m * scale[c];
@@ -110,11 +108,17 @@ int64_t apply_weights_cpu(const WeightScheme& scheme, double s2, const DensityGe
       if (scheme.weighting == Weighting::kBriggs) factor = 1 / (1 + density[cell] * s2);
       if (sigma > 0) factor *= std::exp(taper * (u * u + v * v));
       w[c] = static_cast<float>(static_cast<double>(w[c]) * factor);
-      row_sum += static_cast<double>(w[c]);
     }
-    weight_sum += row_sum;
   }
   return beyond;
+}
+
+void sum_weights_cpu(View<const float, 2> weight, int64_t channel_begin, int64_t channel_end, double& sum) {
+  for (int64_t row = 0; row < weight.extent(0); ++row) {
+    double row_sum = 0;
+    for (int64_t c = channel_begin; c < channel_end; ++c) row_sum += static_cast<double>(weight(row, c));
+    sum += row_sum;
+  }
 }
 
 }  // namespace fringeflow::weight

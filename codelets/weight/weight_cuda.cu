@@ -40,26 +40,38 @@ __global__ void __launch_bounds__(kReduceThreads)
   if (threadIdx.x == 0) *out = {all.sum, all.squares};
 }
 
-struct RowWeight {
-  double sum;
-  int64_t beyond;
-};
-struct AddRowWeights {
-  __device__ RowWeight operator()(const RowWeight& a, const RowWeight& b) const {
-    return {a.sum + b.sum, a.beyond + b.beyond};
+struct Add {
+  template <class V>
+  __device__ V operator()(const V& a, const V& b) const {
+    return a + b;
   }
 };
 
-/// One warp for each row.
+/// The sum over a warp, on each of its lanes.
+template <class V>
+__device__ V warp_sum(V mine) {
+#pragma unroll
+  for (int step = 16; step > 0; step /= 2) mine += __shfl_xor_sync(0xffffffffu, mine, step);
+  return mine;
+}
+
+/// The row of a warp, one warp for each.
+__device__ int64_t warp_row() {
+  return (static_cast<int64_t>(blockIdx.x) * kReduceThreads + threadIdx.x) / 32;
+}
+constexpr int kRowsPerBlock = kReduceThreads / 32;
+unsigned row_blocks(int64_t rows) {
+  return static_cast<unsigned>((rows + kRowsPerBlock - 1) / kRowsPerBlock);
+}
+
 __global__ void __launch_bounds__(kReduceThreads)
     weigh_kernel(const WeightFactor factor, const DensityGeometry geometry, const WeightChunk chunk,
-                 float* weight, RowWeight* rows) {
-  constexpr unsigned kAll = 0xffffffffu;
-  const int64_t row = (static_cast<int64_t>(blockIdx.x) * kReduceThreads + threadIdx.x) / 32;
+                 float* weight, int64_t* beyond) {
+  const int64_t row = warp_row();
   const int lane = static_cast<int>(threadIdx.x) % 32;
   if (row >= chunk.rows) return;
   const double s2 = factor.s2();
-  RowWeight mine{0, 0};
+  int64_t mine = 0;
   for (int64_t channel = chunk.channel_begin + lane; channel < chunk.channel_end; channel += 32) {
     float& w = weight[row * chunk.channels + channel];
     if (w == 0) continue;
@@ -67,27 +79,33 @@ __global__ void __launch_bounds__(kReduceThreads)
     const int64_t cell = chunk.cell(geometry, row, channel, u, v);
     if (cell < 0) {
       w = 0;
-      ++mine.beyond;
+      ++mine;
       continue;
     }
     w = static_cast<float>(static_cast<double>(w) * factor(cell, u, v, s2));
-    mine.sum += static_cast<double>(w);
   }
-#pragma unroll
-  for (int step = 16; step > 0; step /= 2) {
-    mine.sum += __shfl_xor_sync(kAll, mine.sum, step);
-    mine.beyond += __shfl_xor_sync(kAll, mine.beyond, step);
-  }
-  if (lane == 0) rows[row] = mine;
+  mine = warp_sum(mine);
+  if (lane == 0) beyond[row] = mine;
 }
 __global__ void __launch_bounds__(kReduceThreads)
-    weight_sum_kernel(const int64_t count, const RowWeight* rows, double* weight_sum, int64_t* beyond) {
-  RowWeight mine{0, 0};
-  for (int64_t i = threadIdx.x; i < count; i += kReduceThreads) mine = AddRowWeights()(mine, rows[i]);
-  const RowWeight all = cuda::block_reduce(mine, AddRowWeights());
-  if (threadIdx.x != 0) return;
-  if (weight_sum != nullptr) *weight_sum += all.sum;
-  if (beyond != nullptr) *beyond = all.beyond;
+    sum_row_weights_kernel(const int64_t count, const int64_t channels, const int64_t channel_begin,
+                           const int64_t channel_end, const float* weight, double* rows) {
+  const int64_t row = warp_row();
+  const int lane = static_cast<int>(threadIdx.x) % 32;
+  if (row >= count) return;
+  double mine = 0;
+  for (int64_t channel = channel_begin + lane; channel < channel_end; channel += 32)
+    mine += static_cast<double>(weight[row * channels + channel]);
+  mine = warp_sum(mine);
+  if (lane == 0) rows[row] = mine;
+}
+/// One block: the sum of all rows, added to *sum or written there.
+template <bool kAdd, class V>
+__global__ void __launch_bounds__(kReduceThreads) sum_rows_kernel(const int64_t count, const V* rows, V* sum) {
+  V mine = 0;
+  for (int64_t i = threadIdx.x; i < count; i += kReduceThreads) mine += rows[i];
+  const V all = cuda::block_reduce(mine, Add());
+  if (threadIdx.x == 0) *sum = kAdd ? *sum + all : all;
 }
 
 }  // namespace
@@ -126,19 +144,29 @@ void density_summary_cuda(cuda::Stream stream, const DensityGeometry& geometry, 
 }
 
 void apply_weights_cuda(cuda::Stream stream, const WeightFactor& factor, const DensityGeometry& geometry,
-                        const WeightChunk& chunk, float* weight, double* weight_sum,
-                        std::function<void(int64_t)> beyond) {
+                        const WeightChunk& chunk, float* weight, std::function<void(int64_t)> beyond) {
   if (chunk.rows == 0) return;
   cuda::Worker& worker = cuda::Worker::of(stream);
-  auto* rows = worker.scratch<RowWeight>(Scratch::sums, chunk.rows);
-  constexpr int kRows = kReduceThreads / 32;
-  weigh_kernel<<<static_cast<unsigned>((chunk.rows + kRows - 1) / kRows), kReduceThreads, 0, stream>>>(
-      factor, geometry, chunk, weight, rows);
+  auto* rows = worker.scratch<int64_t>(Scratch::sums, chunk.rows);
+  weigh_kernel<<<row_blocks(chunk.rows), kReduceThreads, 0, stream>>>(factor, geometry, chunk, weight, rows);
   cuda::check_launch("weigh");
-  int64_t* word = beyond ? worker.host_word() : nullptr;
-  weight_sum_kernel<<<1, kReduceThreads, 0, stream>>>(chunk.rows, rows, weight_sum, word);
-  cuda::check_launch("weigh: sum");
-  if (beyond) worker.when_written(word, std::move(beyond));
+  if (!beyond) return;
+  int64_t* word = worker.host_word();
+  sum_rows_kernel<false><<<1, kReduceThreads, 0, stream>>>(chunk.rows, rows, word);
+  cuda::check_launch("weigh: beyond the grid");
+  worker.when_written(word, std::move(beyond));
+}
+
+void sum_weights_cuda(cuda::Stream stream, View<const float, 2> weight, int64_t channel_begin,
+                      int64_t channel_end, double* sum) {
+  const int64_t count = weight.extent(0);
+  if (count == 0) return;
+  auto* rows = cuda::Worker::of(stream).scratch<double>(Scratch::sums, count);
+  sum_row_weights_kernel<<<row_blocks(count), kReduceThreads, 0, stream>>>(
+      count, weight.extent(1), channel_begin, channel_end, weight.data(), rows);
+  cuda::check_launch("sum_weights: rows");
+  sum_rows_kernel<true><<<1, kReduceThreads, 0, stream>>>(count, rows, sum);
+  cuda::check_launch("sum_weights");
 }
 
 }  // namespace fringeflow::weight

@@ -117,11 +117,15 @@ void density_cuda(cuda::Stream stream, const DensityGeometry& geometry, const We
 void density_summary_cuda(cuda::Stream stream, const DensityGeometry& geometry, const double* density,
                           DensitySummary* out);
 
-/// apply_weights_cpu on the stream. @param weight_sum in the device's memory, added to; null: not wanted
+/// apply_weights_cpu on the stream.
 /// @param beyond gets the number of visibilities beyond the grid, later, on a thread of the driver's; may be
 /// empty
 void apply_weights_cuda(cuda::Stream stream, const WeightFactor& factor, const DensityGeometry& geometry,
-                        const WeightChunk& chunk, float* weight, double* weight_sum,
-                        std::function<void(int64_t)> beyond);
+                        const WeightChunk& chunk, float* weight, std::function<void(int64_t)> beyond);
+
+/// sum_weights_cpu on the stream, in another order of summation, always the same for the same rows.
+/// @param weight, sum  in the device's memory
+void sum_weights_cuda(cuda::Stream stream, View<const float, 2> weight, int64_t channel_begin,
+                      int64_t channel_end, double* sum);
 
 }  // namespace fringeflow::weight

@@ -119,16 +119,21 @@ void ImagingGraph::weigh(size_t chunk, Loaded& loaded) {
   args.counters = counters_;
   for (size_t c = 0; c < plan_.channels.size(); ++c)
     args.channels.push_back({planned.parts[c].channel_begin, planned.parts[c].channel_end});
-  args.add_to_sums = !weighed_once_[chunk];
+  args.first_time = !weighed_once_[chunk];
   weighed_once_[chunk] = true;
   std::vector<std::pair<DataId, Access>> data{{loaded.chunk, Access::read_write}};
-  data.emplace_back(sums_, args.add_to_sums ? Access::read_write : Access::read);
   if (plan_.needs_density()) {
     data.emplace_back(density_, Access::read);
     data.emplace_back(density_summary_, Access::read);
   }
+  const weight::SumWeightsArgs sum{args.layout, args.channels};
+  const bool first_time = args.first_time;
   submit(runtime::make_task(weight::weigh_codelet(), std::move(args), std::move(data),
                             tag(static_cast<int32_t>(chunk)), 8));
+  if (first_time)
+    submit(runtime::make_task(weight::sum_weights_codelet(), sum,
+                              {{sums_, Access::read_write}, {loaded.chunk, Access::read}},
+                              tag(static_cast<int32_t>(chunk)), 8));
 }
 
 void ImagingGraph::build_index(size_t chunk, Loaded& loaded, size_t channel, size_t facet) {

@@ -277,13 +277,16 @@ TEST_F(CudaKernels, Weights) {
     double sum = 1;
     const auto beyond =
         weight::apply_weights_cpu(scheme, weight::briggs_s2(0.5, summary), geometry, density.data(), chunk,
-                                  View<float, 2>(wanted.data(), {data.rows, data.channels}), sum);
+                                  View<float, 2>(wanted.data(), {data.rows, data.channels}));
+    weight::sum_weights_cpu({wanted.data(), {data.rows, data.channels}}, 0, data.channels, sum);
     const OnDevice<float> got(data.weight);
     const OnDevice<double> device_sum(std::vector<double>{1});
     int64_t device_beyond = -1;
-    weight::apply_weights_cuda(
-        kStream, weight::weight_factor(scheme, device_density.data(), device_summary.data()), geometry, on,
-        got.data(), device_sum.data(), [&](int64_t n) { device_beyond = n; });
+    weight::apply_weights_cuda(kStream,
+                               weight::weight_factor(scheme, device_density.data(), device_summary.data()),
+                               geometry, on, got.data(), [&](int64_t n) { device_beyond = n; });
+    weight::sum_weights_cuda(kStream, {got.data(), {data.rows, data.channels}}, 0, data.channels,
+                             device_sum.data());
     EXPECT_LT(difference(got.host().data(), wanted.data(), static_cast<int64_t>(wanted.size())), 1e-6);
     EXPECT_NEAR(device_sum.host()[0], sum, 1e-6 * sum);
     EXPECT_EQ(device_beyond, beyond);

@@ -77,7 +77,8 @@ double apply_in_chunks(const TestData& data, const WeightScheme& scheme, const s
   int64_t row = 0;
   for (const int64_t n : chunk_rows) {
     beyond += apply_weights_cpu(scheme, s2, geometry, density.data(), data.geometry(row, row + n),
-                                View<float, 2>(weight.data() + row * data.channels, {n, data.channels}), sum);
+                                View<float, 2>(weight.data() + row * data.channels, {n, data.channels}));
+    sum_weights_cpu({weight.data() + row * data.channels, {n, data.channels}}, 0, data.channels, sum);
     row += n;
   }
   return sum;
@@ -151,7 +152,8 @@ TEST(Weight, OnlyTheChannelsOfTheImageCount) {
   std::vector<float> weight = data.weight;
   double sum = 0;
   apply_weights_cpu({Weighting::kUniform}, 0, geometry, density.data(), chunk,
-                    View<float, 2>(weight.data(), {data.rows, data.channels}), sum);
+                    View<float, 2>(weight.data(), {data.rows, data.channels}));
+  sum_weights_cpu({weight.data(), {data.rows, data.channels}}, 3, 5, sum);
   int64_t occupied = 0;
   for (const double d : density) occupied += d > 0;
   EXPECT_NEAR(sum, static_cast<double>(occupied), 1e-4 * sum);  // each occupied cell sums to one

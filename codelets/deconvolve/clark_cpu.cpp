@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include <algorithm>
+#include <array>
+#include <cmath>
 #include <limits>
 
 #include "codelets/deconvolve/internal.hpp"
@@ -8,10 +10,14 @@ namespace fringeflow::deconvolve {
 namespace {
 
 constexpr float kListFraction =
-    0.9f;                        ///< pixels below the threshold that may still rise above it are listed too
-constexpr float kDeep = 6.0f;    ///< a last threshold this many times below the peak needs more than one list
-constexpr int kDeepPasses = 8;   ///< at most so many
-constexpr int64_t kMargin = 64;  ///< pixels around a sub-image that are cleaned with it and then dropped
+    0.9f;                       ///< pixels below the threshold that may still rise above it are listed too
+constexpr float kDeep = 6.0f;   ///< a last threshold this many times below the peak needs more than one list
+constexpr int kDeepPasses = 8;  ///< at most so many
+/// Pixels (or one in 128, if that is more) that a list should not exceed: less than that costs little beside a convolution.
+constexpr int64_t kShortList = 1 << 13;
+constexpr float kLeastStep = 0.8f;  ///< a short list goes down to this share of the peak at least
+constexpr int kShortLists = 8;      ///< at most so many in a cycle
+constexpr int64_t kMargin = 64;     ///< pixels around a sub-image that are cleaned with it and then dropped
 
 /// to -= flux x from, where that is finite.
 FF_CLONES void subtract_row(float* __restrict to, const float* __restrict from, float flux, int64_t n) {
@@ -68,6 +74,29 @@ float allowed_peak(const MinorOptions& options, const Work& work, const Rect& re
       if (size > peak && (work.allowed[static_cast<size_t>(y * w + x)] & 1)) peak = size;
     }
   return peak;
+}
+
+/// The threshold of the next list: `threshold`, or so far above it that the list is short. In the noise nearly every pixel is above a
+/// low threshold, and each iteration would go over all of them for the few that are bright enough to be found.
+float short_list_threshold(const MinorOptions& options, const Work& work, float peak, float threshold) {
+  constexpr int kBins = 256;
+  const int64_t pixels = work.region.ny * work.region.nx, most = std::max(kShortList, pixels / 128);
+  const float lowest = kListFraction * threshold, highest = kLeastStep * peak;
+  if (pixels <= most || !(highest > threshold)) return threshold;
+  std::array<int64_t, kBins + 1> above{};  // [bin], the last: at highest and beyond
+  const float per_bin = (highest * kListFraction - lowest) / kBins;
+  for (int64_t i = 0; i < pixels; ++i) {
+    const float value = work.integrated()[i], size = options.allow_negative ? std::fabs(value) : value;
+    if (!(size >= lowest) || !(work.allowed[static_cast<size_t>(i)] & 1)) continue;
+    ++above[static_cast<size_t>(std::min<float>((size - lowest) / per_bin, kBins))];
+  }
+  int64_t listed = above[kBins];
+  for (int bin = kBins; bin > 0; --bin) {
+    if (listed + above[static_cast<size_t>(bin - 1)] > most)
+      return std::max(threshold, (lowest + static_cast<float>(bin) * per_bin) / kListFraction);
+    listed += above[static_cast<size_t>(bin - 1)];
+  }
+  return threshold;
 }
 
 }  // namespace
@@ -173,9 +202,14 @@ void clark(const MinorOptions& options, const MinorInput& input, ComponentList o
   const int passes =
       input.is_final && !hogbom && header.start_peak > kDeep * header.threshold ? kDeepPasses : 1;
   std::vector<int32_t> slots;
-  for (int pass = 0; header.left_peak > header.threshold && header.iterations < input.max_iterations;
-       ++pass) {
+  for (int pass = 0, short_lists = 0;
+       header.left_peak > header.threshold && header.iterations < input.max_iterations;) {
     if (pass == passes) break;
+    const float until = hogbom || short_lists == kShortLists
+                            ? header.threshold
+                            : short_list_threshold(options, work, header.left_peak, header.threshold);
+    const bool is_short = until > header.threshold;
+    ++(is_short ? short_lists : pass);
     SubMinor job;
     job.h = r.ny;
     job.w = r.nx;
@@ -185,8 +219,8 @@ void clark(const MinorOptions& options, const MinorInput& input, ComponentList o
     job.psf.assign(input.psf.begin(), input.psf.end());
     job.weights = work.weights;
     job.gain = options.gain;
-    job.threshold = header.threshold;
-    job.list_threshold = hogbom ? -std::numeric_limits<float>::infinity() : kListFraction * header.threshold;
+    job.threshold = until;
+    job.list_threshold = hogbom ? -std::numeric_limits<float>::infinity() : kListFraction * until;
     job.allow_negative = options.allow_negative != 0;
     job.max_iterations = input.max_iterations - header.iterations;
     job.max_positions = out.capacity() - header.count;
@@ -203,7 +237,7 @@ void clark(const MinorOptions& options, const MinorInput& input, ComponentList o
       header.flags |= kFull;
       break;
     }
-    if (passes == 1 || result.left > header.threshold) break;
+    if (result.left > until || (!is_short && passes == 1)) break;
     subtract_components(work, input.psf, result);
     header.left_peak = allowed_peak(options, work, input.rect);
   }

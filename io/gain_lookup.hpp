@@ -38,6 +38,11 @@ class GainLookup {
     return valid_[static_cast<size_t>(2 * index(time, freq, antenna) + hand)] != 0;
   }
   bool diagonal() const { return diagonal_; }
+  /// All of it, for devices: [time][frequency][antenna][4], and [time][frequency][antenna][hand].
+  std::span<const std::complex<double>> all_jones() const { return jones_; }
+  std::span<const uint8_t> all_valid() const { return valid_; }
+  int64_t frequencies() const { return frequencies_; }
+  int64_t antennas() const { return antennas_; }
 
   /// Corrects a row: J_p^-1 V J_q^-H; samples without a valid solution are flagged and left.
   /// @param freq frequencies_of() the row's channels

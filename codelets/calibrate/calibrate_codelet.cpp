@@ -2,7 +2,12 @@
 #include <algorithm>
 
 #include "codelets/calibrate/calibrate_tasks.hpp"
+#include "codelets/common/cuda_body.hpp"
 #include "io/measurement_set_stokes.hpp"
+#if FRINGEFLOW_HAVE_CUDA
+#include "codelets/calibrate/accumulate_cuda.hpp"
+#include "codelets/calibrate/solve_cuda.hpp"
+#endif
 
 namespace fringeflow::calibrate {
 namespace {
@@ -49,16 +54,29 @@ void accumulate_body(const runtime::BodyContext& context) {
                   sums});
 }
 
+/// Places of an interval's buffers.
+struct IntervalBuffers {
+  size_t gains, valid, outcomes, sums;
+  IntervalBuffers(const SolveArgs& args, int64_t interval)
+      : gains(static_cast<size_t>(3 * interval)),
+        valid(gains + 1),
+        outcomes(gains + 2),
+        sums(static_cast<size_t>(3 * args.intervals + interval)) {}
+};
+
 void solve_body(const runtime::BodyContext& context) {
   const auto& args = context.arguments<SolveArgs>();
   const Shape& shape = args.shape;
-  solve_cpu({shape,
-             {context[3].as<const double>(), sum_extents(shape)},
-             {context[0].as<std::complex<double>>(), gain_extents(shape)},
-             {context[1].as<uint8_t>(), gain_extents(shape)},
-             {context[2].as<Outcome>(), {shape.blocks(), shape.fits()}},
-             {},
-             args.reference});
+  for (int64_t interval = 0; interval < args.intervals; ++interval) {
+    const IntervalBuffers at(args, interval);
+    solve_cpu({shape,
+               {context[at.sums].as<const double>(), sum_extents(shape)},
+               {context[at.gains].as<std::complex<double>>(), gain_extents(shape)},
+               {context[at.valid].as<uint8_t>(), gain_extents(shape)},
+               {context[at.outcomes].as<Outcome>(), {shape.blocks(), shape.fits()}},
+               {},
+               args.reference});
+  }
 }
 
 void apply_body(const runtime::BodyContext& context) {
@@ -72,6 +90,44 @@ void apply_body(const runtime::BodyContext& context) {
                                          {context[0].as<Cfloat>(), rows},
                                          {context[1].as<uint8_t>(), rows}});
 }
+
+#if FRINGEFLOW_HAVE_CUDA
+void accumulate_cuda_body(const runtime::BodyContext& context) {
+  cuda::throw_posted_error();
+  const auto& args = context.arguments<AccumulateArgs>();
+  AccumulateRows in;
+  in.shape = args.shape;
+  in.rows = args.rows;
+  in.vis = context[1].as<const cuda::Visibility>();
+  in.weight = context[2].as<const float>();
+  in.antennas = context[3].as<const int32_t>();
+  in.model = context[4].as<const cuda::Visibility>();
+  in.mixes = cuda::correlation_mixes(args.stokes, *args.correlations);
+  in.sums = context[0].as<double>();
+  in.first = args.first;
+  accumulate_cuda(cuda::stream_of(context.cuda_stream()), in);
+}
+
+void solve_cuda_body(const runtime::BodyContext& context) {
+  cuda::throw_posted_error();
+  const auto& args = context.arguments<SolveArgs>();
+  std::vector<SolveInterval> intervals;
+  for (int64_t interval = 0; interval < args.intervals; ++interval) {
+    const IntervalBuffers at(args, interval);
+    intervals.push_back({context[at.sums].as<const double>(), context[at.gains].as<cuda::Complex>(),
+                         context[at.valid].as<uint8_t>(), context[at.outcomes].as<Outcome>()});
+  }
+  solve_cuda(cuda::stream_of(context.cuda_stream()), args.shape, intervals, {}, args.reference);
+}
+
+void apply_cuda_body(const runtime::BodyContext& context) {
+  cuda::throw_posted_error();
+  const auto& args = context.arguments<ApplyArgs>();
+  apply_cuda(cuda::stream_of(context.cuda_stream()), args.shape, context[4].as<const cuda::Complex>(),
+             context[5].as<const uint8_t>(), context[3].as<const int32_t>(), args.rows,
+             context[0].as<cuda::Visibility>(), context[1].as<uint8_t>(), context[2].as<int64_t>());
+}
+#endif
 
 void write_body(const runtime::BodyContext& context) {
   const auto& args = context.arguments<WriteCorrelationsArgs>();
@@ -94,10 +150,12 @@ double accumulate_work(const void* arguments) {
   return 1e3 + per_visibility * static_cast<double>(args.rows * args.shape.channels);
 }
 double solve_work(const void* arguments) {
-  const Shape& shape = static_cast<const SolveArgs*>(arguments)->shape;
+  const auto& args = *static_cast<const SolveArgs*>(arguments);
+  const Shape& shape = args.shape;
   constexpr double kIterations = 100;
   const double per_baseline = shape.kind == SolveKind::full ? 512 : 20. * static_cast<double>(shape.fits());
-  return 1e3 + kIterations * per_baseline * static_cast<double>(shape.blocks() * shape.baselines());
+  return 1e3 + kIterations * per_baseline *
+                   static_cast<double>(args.intervals * shape.blocks() * shape.baselines());
 }
 double apply_work(const void* arguments) {
   const auto& args = *static_cast<const ApplyArgs*>(arguments);
@@ -125,18 +183,22 @@ const runtime::CodeletDef& accumulate_codelet() {
       .doc = "Products of data and model, summed per baseline over a solution",
       .colour = 0xa6d854,
       .cpu = accumulate_body,
+      .cuda = FF_CUDA(accumulate_cuda_body),
       .work = accumulate_work,
       .cpu_work_per_s = 2e9,
+      .cuda_work_per_s = 5e11,
       .flops_per_work = 1};
   return def;
 }
 const runtime::CodeletDef& solve_codelet() {
   static const runtime::CodeletDef def{.name = "solve",
-                                       .doc = "Gains of one solution interval by StEFCal",
+                                       .doc = "Gains of solution intervals by StEFCal",
                                        .colour = 0xe78ac3,
                                        .cpu = solve_body,
+                                       .cuda = FF_CUDA(solve_cuda_body),
                                        .work = solve_work,
                                        .cpu_work_per_s = 1e9,
+                                       .cuda_work_per_s = 2e10,
                                        .flops_per_work = 1};
   return def;
 }
@@ -146,8 +208,10 @@ const runtime::CodeletDef& apply_codelet() {
       .doc = "Corrects visibilities for gains and flags those without a solution",
       .colour = 0x66c2a5,
       .cpu = apply_body,
+      .cuda = FF_CUDA(apply_cuda_body),
       .work = apply_work,
       .cpu_work_per_s = 1e9,
+      .cuda_work_per_s = 1e12,
       .flops_per_work = 1};
   return def;
 }

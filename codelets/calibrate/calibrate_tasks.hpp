@@ -31,11 +31,12 @@ struct AccumulateArgs {
 };
 const runtime::CodeletDef& accumulate_codelet();
 
-/// Buffers: gains [block][antenna][polarisation] complex double, valid of the same extents (uint8), outcomes [block][hand] (all write),
-/// sums (read).
+/// Buffers of each interval: gains [block][antenna][polarisation] complex double, valid of the same extents (uint8), outcomes [block][hand]
+/// (all write); then the sums of each interval (read). A GPU solves all intervals of a task at once, a core one after the other.
 struct SolveArgs {
   Shape shape;
   int64_t reference = -1;
+  int64_t intervals = 1;
 };
 const runtime::CodeletDef& solve_codelet();
 

@@ -121,6 +121,17 @@ class Worker {
     return static_cast<const T*>(
         constant_bytes(values, values->data(), static_cast<int64_t>(values->size() * sizeof(T))));
   }
+  /// A table made from something that is kept with it, at the first call. @param make returns a vector of trivially copyable elements
+  template <class Make>
+  auto made(const std::shared_ptr<const void>& owner, Make&& make) {
+    using Values = decltype(make());
+    using T = typename Values::value_type;
+    const auto known = constants_.find(owner.get());
+    if (known != constants_.end()) return static_cast<const T*>(known->second.memory.data());
+    const Values values = make();
+    return static_cast<const T*>(
+        constant_bytes(owner, values.data(), static_cast<int64_t>(values.size() * sizeof(T))));
+  }
   /// Copies a few host values to scratch; the host's memory may change when this returns.
   template <class T>
   const T* stage(Scratch use, const T* values, int64_t count) {

@@ -3,6 +3,11 @@
 
 #include <algorithm>
 
+#include "codelets/common/cuda_body.hpp"
+#if FRINGEFLOW_HAVE_CUDA
+#include "codelets/corrupt/corrupt_cuda.hpp"
+#endif
+
 namespace fringeflow::corrupt {
 namespace {
 
@@ -26,6 +31,16 @@ void corrupt_body(const runtime::BodyContext& context) {
                instrument.bursts,
                instrument.freq_hz});
 }
+
+#if FRINGEFLOW_HAVE_CUDA
+void corrupt_cuda_body(const runtime::BodyContext& context) {
+  cuda::throw_posted_error();
+  const auto& args = context.arguments<CorruptArgs>();
+  corrupt_cuda(cuda::stream_of(context.cuda_stream()), args.instrument, *args.keys,
+               context[1].as<const cuda::Visibility>(), args.rows, args.channels, args.stokes,
+               context[0].as<cuda::Visibility>());
+}
+#endif
 
 void screen_body(const runtime::BodyContext& context) {
   const auto& args = context.arguments<ScreenArgs>();
@@ -71,8 +86,10 @@ const runtime::CodeletDef& corrupt_codelet() {
       .doc = "Gains, leakage and noise of an instrument on model visibilities",
       .colour = 0xfc8d62,
       .cpu = corrupt_body,
+      .cuda = FF_CUDA(corrupt_cuda_body),
       .work = corrupt_work,
       .cpu_work_per_s = 2e9,
+      .cuda_work_per_s = 1e12,
       .flops_per_work = 1};
   return def;
 }

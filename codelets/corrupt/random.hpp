@@ -8,11 +8,12 @@
 #include <cstdint>
 
 #include "io/constants.hpp"
+#include "io/view.hpp"
 
 namespace fringeflow::corrupt {
 
 /// Philox 4x32 with 10 rounds (Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3").
-inline std::array<uint32_t, 4> philox(std::array<uint32_t, 4> counter, std::array<uint32_t, 2> key) {
+FF_HD inline std::array<uint32_t, 4> philox(std::array<uint32_t, 4> counter, std::array<uint32_t, 2> key) {
   constexpr uint64_t kMultiplier0 = 0xD2511F53, kMultiplier1 = 0xCD9E8D57;
   constexpr uint32_t kWeyl0 = 0x9E3779B9, kWeyl1 = 0xBB67AE85;
   for (int round = 0; round < 10; ++round) {
@@ -28,7 +29,7 @@ inline std::array<uint32_t, 4> philox(std::array<uint32_t, 4> counter, std::arra
 enum class Stream : uint32_t { noise = 1, gains, screen, rfi, flags };
 
 /// Two uniform numbers in (0, 1).
-inline std::array<double, 2> uniform(uint64_t seed, Stream stream, uint32_t a, uint32_t b, uint32_t c,
+FF_HD inline std::array<double, 2> uniform(uint64_t seed, Stream stream, uint32_t a, uint32_t b, uint32_t c,
                                      uint32_t d) {
   const auto bits =
       philox({a, b, c, d}, {static_cast<uint32_t>(seed),
@@ -41,10 +42,11 @@ inline std::array<double, 2> uniform(uint64_t seed, Stream stream, uint32_t a, u
 }
 
 /// Two independent normal numbers of mean 0 and variance 1, as real and imaginary part (Box-Muller).
-inline std::complex<double> normal(uint64_t seed, Stream stream, uint32_t a, uint32_t b, uint32_t c,
+FF_HD inline std::complex<double> normal(uint64_t seed, Stream stream, uint32_t a, uint32_t b, uint32_t c,
                                    uint32_t d) {
   const auto u = uniform(seed, stream, a, b, c, d);
-  return std::polar(std::sqrt(-2 * std::log(u[0])), 2 * kPi * u[1]);
+  const double size = sqrt(-2 * log(u[0])), angle = 2 * kPi * u[1];
+  return {size * cos(angle), size * sin(angle)};
 }
 
 }  // namespace fringeflow::corrupt

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "codelets/common/simd_targets.hpp"
+#include "codelets/simulate/spacing.hpp"
 #include "io/constants.hpp"
 
 // Compiled once per instruction set by Highway, which picks the best at run time.
@@ -61,8 +62,8 @@ HWY_INLINE V sinc(D d, V x) {
   return hn::IfThenElse(hn::Lt(square, hn::Set(d, 1e-5)), series, hn::Div(sine, angle));
 }
 
-constexpr int64_t kChannels = 128;  // per pass: recurrences stay short enough for double precision
-constexpr int64_t kSources = 64;    // at a time: their phasors stay in the first cache
+constexpr int64_t kChannels = kSegmentChannels;  // per pass
+constexpr int64_t kSources = 64;                 // at a time: their phasors stay in the first cache
 #if HWY_TARGET <= HWY_AVX3
 constexpr int64_t kSums = 8;  // complex sums in registers
 #else
@@ -206,14 +207,7 @@ void simulate(const SimulateArguments& a) {
   std::vector<double> lambda_inverse(static_cast<size_t>(channels));
   for (int64_t c = 0; c < channels; ++c)
     lambda_inverse[static_cast<size_t>(c)] = a.freq_hz(c) / kSpeedOfLight_m_s;
-  // Whether recurrences are exact enough must not depend on the rows, for the bits of a row to be its own:
-  // baselines are at most the diameter of the Earth.
-  double reach2 = 0;
-  for (int64_t s = 0; s < a.lmn.extent(0); ++s) {
-    reach2 =
-        std::max(reach2, a.lmn(s, 0) * a.lmn(s, 0) + a.lmn(s, 1) * a.lmn(s, 1) + a.lmn(s, 2) * a.lmn(s, 2));
-  }
-  const double longest_m = 1.3e7 * std::sqrt(reach2);
+  const double longest_m = longest_path_m(a.lmn.data(), a.lmn.extent(0));
 
   constexpr int64_t kMaxLanes = HWY_MAX_BYTES / sizeof(double);
   HWY_ALIGN static thread_local double re[4 * kChannels * kMaxLanes], im[4 * kChannels * kMaxLanes];
@@ -223,11 +217,7 @@ void simulate(const SimulateArguments& a) {
   for (int64_t first = 0; first < channels; first += kChannels) {
     const int64_t count = std::min(kChannels, channels - first);
     const double* inverse = lambda_inverse.data() + first;
-    const double step = count > 1 ? (inverse[count - 1] - inverse[0]) / static_cast<double>(count - 1) : 0;
-    double irregular = 0;
-    for (int64_t c = 0; c < count; ++c)
-      irregular = std::max(irregular, std::abs(inverse[c] - inverse[0] - static_cast<double>(c) * step));
-    const bool regular = 2 * kPi * irregular * longest_m < 1.2e-7;
+    const auto [step, regular] = spacing_of(inverse, count, longest_m);
     for (int64_t row = 0; row < rows; row += lanes) {
       const int64_t used = std::min(lanes, rows - row);
       for (int64_t i = 0; i < lanes; ++i) {

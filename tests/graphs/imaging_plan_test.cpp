@@ -274,22 +274,17 @@ TEST(Registry, ComputingIsDoneOnGpusToo) {
       {"share_iterations", "a few numbers"},
       {"apply_components", "a list of components, far shorter than the image"},
       {"fit_beam", "once per run, a patch around the peak"},
-      {"simulate", "direct sums of the plain simulator, not part of imaging"},
-      {"screen", "a few cosines per antenna and source, beside the direct sums of simulate"},
-      {"corrupt", "follows simulate and, in predict, goes to the disk: the model is on the host"},
+      {"screen", "a few cosines per antenna and source, whose truth is written on the host"},
       {"to_correlations", "follows simulate"},
       {"calibration_rows", "beside the direct sums of simulate, for accumulate"},
       {"geometry", "once per chunk, beside the direct sums of simulate"},
       {"to_stokes", "follows simulate or apply_gains: the data are on the host"},
-      {"accumulate", "sums per baseline of calibrate, bound by the reading that feeds it"},
-      {"solve", "StEFCal on sums per interval: small matrices that fit a core's cache"},
       {"accumulate_directions", "predicts and sums a few rows at a time in a core's cache"},
       {"solve_directions", "small matrices that fit a core's cache"},
       {"facet_divide", "gains are looked up on the host, one product per visibility"},
       {"facet_multiply", "gains are looked up on the host, one product per visibility"},
       {"stitch", "copies pixels once a pass"},
       {"cut", "copies pixels once a pass"},
-      {"apply_gains", "one 2x2 product per visibility on its way to the disk"},
   };
   std::set<std::string> without;
   bool any = false;

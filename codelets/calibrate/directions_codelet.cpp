@@ -2,7 +2,12 @@
 #include <algorithm>
 
 #include "codelets/calibrate/directions_tasks.hpp"
+#include "codelets/common/cuda_body.hpp"
 #include "io/measurement_set_stokes.hpp"
+#if FRINGEFLOW_HAVE_CUDA
+#include "codelets/calibrate/solve_directions_cuda.hpp"
+#include "codelets/common/cuda_on_host.hpp"
+#endif
 
 namespace fringeflow::calibrate {
 namespace {
@@ -81,6 +86,49 @@ void solve_body(const runtime::BodyContext& context) {
                                         : std::span<const std::array<double, 3>>()});
 }
 
+#if FRINGEFLOW_HAVE_CUDA
+void accumulate_cuda_body(const runtime::BodyContext& context) {
+  cuda::throw_posted_error();
+  const auto& args = context.arguments<AccumulateDirectionsArgs>();
+  DirectionRows in = direction_rows(args.shape);
+  in.rows = args.rows;
+  in.stokes = args.stokes;
+  in.vis = context[2].as<const cuda::Visibility>();
+  in.weight = context[3].as<const float>();
+  in.antennas = context[4].as<const int32_t>();
+  in.mixes = cuda::correlation_mixes(args.stokes, *args.correlations);
+  in.sums = context[0].as<double>();
+  in.first = args.first;
+  if (args.freedom > 0) {
+    in.freedom = args.freedom;
+    in.gains = context[5].as<const cuda::Complex>();
+    in.valid = context[6].as<const uint8_t>();
+    in.outcomes = context[7].as<const Outcome>();
+  }
+  accumulate_directions_cuda(cuda::stream_of(context.cuda_stream()), in, *args.groups, *args.freq_hz,
+                             context[1].as<const double>());
+}
+
+void solve_cuda_body(const runtime::BodyContext& context) {
+  cuda::throw_posted_error();
+  const auto& args = context.arguments<SolveDirectionsArgs>();
+  if (!fits_blocks_apart(args.shape, args.limits)) {
+    cuda::run_on_host(context, args, 4, solve_body);
+    return;
+  }
+  const auto stream = cuda::stream_of(context.cuda_stream());
+  std::vector<const double*> parts;
+  for (int64_t part = 0; part < args.parts; ++part)
+    parts.push_back(context[static_cast<size_t>(4 + part)].as<const double>());
+  DirectionJob job = direction_job(args.shape, args.limits, args.reference);
+  job.sums = add_parts_cuda(stream, parts, args.shape.accumulator_size());
+  job.gains = context[0].as<cuda::Complex>();
+  job.valid = context[1].as<uint8_t>();
+  job.outcomes = context[2].as<Outcome>();
+  solve_directions_cuda(stream, job);
+}
+#endif
+
 double accumulate_work(const void* arguments) {
   const auto& args = *static_cast<const AccumulateDirectionsArgs*>(arguments);
   const Shape& shape = args.shape.gains;
@@ -111,8 +159,10 @@ const runtime::CodeletDef& accumulate_directions_codelet() {
       .doc = "Predicts every direction, and sums products of data and models per baseline over a solution",
       .colour = 0x8da0cb,
       .cpu = accumulate_body,
+      .cuda = FF_CUDA(accumulate_cuda_body),
       .work = accumulate_work,
       .cpu_work_per_s = 4e9,
+      .cuda_work_per_s = 5e11,
       .flops_per_work = 1};
   return def;
 }
@@ -121,8 +171,10 @@ const runtime::CodeletDef& solve_directions_codelet() {
                                        .doc = "Gains of one solution interval in all directions",
                                        .colour = 0xe7298a,
                                        .cpu = solve_body,
+                                       .cuda = FF_CUDA(solve_cuda_body),
                                        .work = solve_work,
                                        .cpu_work_per_s = 1e9,
+                                       .cuda_work_per_s = 1e10,
                                        .flops_per_work = 1};
   return def;
 }

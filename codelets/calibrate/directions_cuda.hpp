@@ -97,7 +97,7 @@ struct AccumulateDirection {
                   part = element / entries, hand = part % in.hands,
                   baselines = in.shape.antennas * (in.shape.antennas - 1) / 2,
                   baseline = part / in.hands % baselines, block = part / in.hands / baselines;
-    int64_t d = entry - 1, e = -1;  // P_d
+    int64_t d = entry - 1, e = -1;  // P_d, and before them the first
     if (entry > in.directions) {
       int64_t left = entry - 1 - in.directions;
       for (d = 0; left >= in.directions - d; ++d) left -= in.directions - d;
@@ -129,9 +129,11 @@ struct AccumulateDirection {
       }
     }
     double* out = in.sums + part * (2 + 2 * in.directions + in.directions * in.directions) +
-                  (entry == 0 ? 0 : e < 0 ? 2 + 2 * d : square_offset(d, e, in.directions));
+                  (entry == 0 ? 0
+                   : e < 0    ? 2 + 2 * d
+                              : square_offset(d, e, in.directions));
     out[0] = in.first ? a : out[0] + a;
-    if (e != d) out[1] = in.first ? b : out[1] + b;
+    if (entry == 0 || e != d) out[1] = in.first ? b : out[1] + b;
   }
 };
 

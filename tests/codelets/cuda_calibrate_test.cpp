@@ -3,6 +3,8 @@
 /// The calibrator's device code, run on the CPU, against the CPU's kernels; and the launchers, where there is a device.
 #include <gtest/gtest.h>
 
+#include "fringeflow_version.hpp"
+
 #include <algorithm>
 #include <cstring>
 #include <numeric>

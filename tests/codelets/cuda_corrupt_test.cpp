@@ -3,6 +3,8 @@
 /// corrupt's device functor, run on the CPU, against the CPU's kernel; and the launcher, where there is a device.
 #include <gtest/gtest.h>
 
+#include "fringeflow_version.hpp"
+
 #include "codelets/corrupt/corrupt_cuda.hpp"
 #if FRINGEFLOW_HAVE_CUDA
 #include "tests/codelets/cuda_device.hpp"

@@ -4,6 +4,8 @@
 /// where there is a device.
 #include <gtest/gtest.h>
 
+#include "fringeflow_version.hpp"
+
 #include <random>
 
 #include "codelets/simulate/simulate_cuda.hpp"

@@ -3,8 +3,12 @@
 #include <cmath>
 #include <vector>
 
+#include "codelets/common/cuda_body.hpp"
 #include "codelets/handover/handover.hpp"
 #include "io/constants.hpp"
+#if FRINGEFLOW_HAVE_CUDA
+#include "codelets/handover/handover_cuda.hpp"
+#endif
 
 namespace fringeflow::handover {
 namespace {
@@ -28,6 +32,14 @@ void to_correlations_body(const runtime::BodyContext& context) {
       View<Cfloat, 3>(context[0].as<Cfloat>(),
                       {args.rows, args.channels, static_cast<int64_t>(args.correlations->size())}));
 }
+
+#if FRINGEFLOW_HAVE_CUDA
+void to_correlations_cuda_body(const runtime::BodyContext& context) {
+  cuda::throw_posted_error();
+  to_correlations_cuda(cuda::stream_of(context.cuda_stream()), context.arguments<ToCorrelationsArgs>(),
+                       context[1].as<const cuda::Visibility>(), context[0].as<cuda::Visibility>());
+}
+#endif
 
 void to_stokes_body(const runtime::BodyContext& context) {
   const auto& args = context.arguments<ToStokesArgs>();
@@ -131,8 +143,10 @@ const runtime::CodeletDef& to_correlations_codelet() {
                                        .doc = "Correlations of simulated Stokes visibilities",
                                        .colour = 0xe5c494,
                                        .cpu = to_correlations_body,
+                                       .cuda = FF_CUDA(to_correlations_cuda_body),
                                        .work = to_correlations_work,
-                                       .cpu_work_per_s = 5e8};
+                                       .cpu_work_per_s = 5e8,
+                                       .cuda_work_per_s = 1e11};
   return def;
 }
 const runtime::CodeletDef& to_stokes_codelet() {

@@ -57,33 +57,48 @@ void accumulate_body(const runtime::BodyContext& context) {
   }
 }
 
-void solve_body(const runtime::BodyContext& context) {
-  const auto& args = context.arguments<SolveDirectionsArgs>();
+/// Sums of an interval, [part].
+std::vector<const double*> parts_of(const runtime::BodyContext& context, const SolveDirectionsArgs& args,
+                                    int64_t interval) {
+  std::vector<const double*> parts;
+  for (int64_t part = 0; part < args.parts; ++part)
+    parts.push_back(
+        context[static_cast<size_t>(4 * args.intervals + interval * args.parts + part)].as<const double>());
+  return parts;
+}
+
+void solve_interval(const runtime::BodyContext& context, const SolveDirectionsArgs& args, int64_t interval) {
   const Shape& shape = args.shape.gains;
   const int64_t size = args.shape.accumulator_size();
+  const auto at = static_cast<size_t>(4 * interval);
+  const auto parts = parts_of(context, args, interval);
   std::vector<double> total;
-  const double* sums = context[4].as<const double>();
+  const double* sums = parts.front();
   if (args.parts > 1) {
     total.assign(sums, sums + size);
-    for (int64_t part = 1; part < args.parts; ++part) {
-      const double* more = context[static_cast<size_t>(4 + part)].as<const double>();
-      for (int64_t i = 0; i < size; ++i) total[static_cast<size_t>(i)] += more[i];
-    }
+    for (size_t part = 1; part < parts.size(); ++part)
+      for (int64_t i = 0; i < size; ++i) total[static_cast<size_t>(i)] += parts[part][i];
     sums = total.data();
   }
   View<double, 2> tec;
-  if (shape.kind == SolveKind::tec) tec = {context[3].as<double>(), {shape.antennas, args.shape.directions}};
+  if (shape.kind == SolveKind::tec)
+    tec = {context[at + 3].as<double>(), {shape.antennas, args.shape.directions}};
   solve_directions_cpu({args.shape,
                         {sums, sum_extents(args.shape)},
                         args.freq_hz,
-                        {context[0].as<std::complex<double>>(), args.shape.gain_extents()},
-                        {context[1].as<uint8_t>(), args.shape.gain_extents()},
-                        {context[2].as<Outcome>(), {shape.blocks(), shape.fits()}},
+                        {context[at].as<std::complex<double>>(), args.shape.gain_extents()},
+                        {context[at + 1].as<uint8_t>(), args.shape.gain_extents()},
+                        {context[at + 2].as<Outcome>(), {shape.blocks(), shape.fits()}},
                         tec,
                         args.limits,
                         args.reference,
                         args.position_m ? std::span<const std::array<double, 3>>(*args.position_m)
                                         : std::span<const std::array<double, 3>>()});
+}
+
+void solve_body(const runtime::BodyContext& context) {
+  const auto& args = context.arguments<SolveDirectionsArgs>();
+  for (int64_t interval = 0; interval < args.intervals; ++interval) solve_interval(context, args, interval);
 }
 
 #if FRINGEFLOW_HAVE_CUDA
@@ -113,19 +128,18 @@ void solve_cuda_body(const runtime::BodyContext& context) {
   cuda::throw_posted_error();
   const auto& args = context.arguments<SolveDirectionsArgs>();
   if (!fits_blocks_apart(args.shape, args.limits)) {
-    cuda::run_on_host(context, args, 4, solve_body);
+    cuda::run_on_host(context, args, static_cast<size_t>(4 * args.intervals), solve_body);
     return;
   }
-  const auto stream = cuda::stream_of(context.cuda_stream());
-  std::vector<const double*> parts;
-  for (int64_t part = 0; part < args.parts; ++part)
-    parts.push_back(context[static_cast<size_t>(4 + part)].as<const double>());
-  DirectionJob job = direction_job(args.shape, args.limits, args.reference);
-  job.sums = add_parts_cuda(stream, parts, args.shape.accumulator_size());
-  job.gains = context[0].as<cuda::Complex>();
-  job.valid = context[1].as<uint8_t>();
-  job.outcomes = context[2].as<Outcome>();
-  solve_directions_cuda(stream, job);
+  std::vector<DirectionParts> intervals;
+  for (int64_t interval = 0; interval < args.intervals; ++interval) {
+    const auto at = static_cast<size_t>(4 * interval);
+    intervals.push_back({{nullptr, context[at].as<cuda::Complex>(), context[at + 1].as<uint8_t>(),
+                          context[at + 2].as<Outcome>()},
+                         parts_of(context, args, interval)});
+  }
+  solve_directions_cuda(cuda::stream_of(context.cuda_stream()), args.shape, args.limits, args.reference,
+                        intervals);
 }
 #endif
 
@@ -147,8 +161,8 @@ double solve_work(const void* arguments) {
   constexpr double kIterations = 100;
   const auto directions = static_cast<double>(args.shape.directions);
   return 1e3 + kIterations * 16 * directions * directions *
-                   static_cast<double>(args.shape.gains.blocks() * args.shape.gains.baselines() *
-                                       args.shape.gains.fits());
+                   static_cast<double>(args.intervals * args.shape.gains.blocks() *
+                                       args.shape.gains.baselines() * args.shape.gains.fits());
 }
 
 }  // namespace
@@ -168,7 +182,7 @@ const runtime::CodeletDef& accumulate_directions_codelet() {
 }
 const runtime::CodeletDef& solve_directions_codelet() {
   static const runtime::CodeletDef def{.name = "solve_directions",
-                                       .doc = "Gains of one solution interval in all directions",
+                                       .doc = "Gains of solution intervals in all directions",
                                        .colour = 0xe7298a,
                                        .cpu = solve_body,
                                        .cuda = FF_CUDA(solve_cuda_body),

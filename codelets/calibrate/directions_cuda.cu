@@ -15,13 +15,15 @@ constexpr int64_t kModelBytes = int64_t{256} << 20;  ///< models of as many rows
 constexpr int64_t kSharedBytes = int64_t{32} << 10;  ///< for arrays by antenna; beyond, they are in memory
 constexpr int64_t kScratchBytes = int64_t{1} << 30;  ///< products and normal matrices of as many fits
 
+/// Element i of [interval][sum].
 struct AddParts {
-  const double* const* parts;
-  int64_t count;
+  const double* const* parts;  ///< [interval][part]
+  int64_t count, size;
   double* out;
   FF_HD void operator()(int64_t i) const {
-    double sum = parts[0][i];
-    for (int64_t part = 1; part < count; ++part) sum += parts[part][i];
+    const double* const* mine = parts + i / size * count;
+    double sum = mine[0][i % size];
+    for (int64_t part = 1; part < count; ++part) sum += mine[part][i % size];
     out[i] = sum;
   }
 };
@@ -76,26 +78,37 @@ void accumulate_directions_cuda(cuda::Stream stream, DirectionRows in, const Dir
   }
 }
 
-const double* add_parts_cuda(cuda::Stream stream, std::span<const double* const> parts, int64_t size) {
-  if (parts.size() == 1) return parts[0];
-  auto& worker = cuda::Worker::of(stream);
-  const auto count = static_cast<int64_t>(parts.size());
-  auto* out = worker.scratch<double>(Scratch::sums, size);
-  cuda::launch_elements(stream, size,
-                        AddParts{worker.stage(Scratch::pointers, parts.data(), count), count, out},
-                        "solve_directions: parts");
-  return out;
-}
-
-void solve_directions_cuda(cuda::Stream stream, const DirectionJob& job) {
-  const int64_t fits = job.blocks * job.fits;
+void solve_directions_cuda(cuda::Stream stream, const DirectionShape& shape, const DirectionLimits& limits,
+                           int64_t reference, std::span<const DirectionParts> intervals) {
+  DirectionJob job = direction_job(shape, limits, reference);
+  const auto count = static_cast<int64_t>(intervals.size());
+  const int64_t fits = count * job.blocks * job.fits, size = shape.accumulator_size();
   if (fits == 0 || job.shape.antennas == 0) return;
+  auto& worker = cuda::Worker::of(stream);
+  std::vector<DirectionInterval> buffers;
+  for (const auto& interval : intervals) {
+    buffers.push_back(interval.buffers);
+    buffers.back().sums = interval.parts.front();
+  }
+  const auto parts = static_cast<int64_t>(intervals.front().parts.size());
+  if (parts > 1) {
+    std::vector<const double*> all;
+    for (const auto& interval : intervals)
+      all.insert(all.end(), interval.parts.begin(), interval.parts.end());
+    auto* sums = worker.scratch<double>(Scratch::sums, count * size);
+    cuda::launch_elements(
+        stream, count * size,
+        AddParts{worker.stage(Scratch::values, all.data(), count * parts), parts, size, sums},
+        "solve_directions: parts");
+    for (size_t i = 0; i < buffers.size(); ++i) buffers[i].sums = sums + static_cast<int64_t>(i) * size;
+  }
+  job.intervals = worker.stage(Scratch::pointers, buffers.data(), count);
   cuda::Carver slow, fast;
   DirectionFit::carve(job, fast, slow);
   const bool in_shared = fast.bytes() <= kSharedBytes;
   const int64_t each = slow.bytes() + (in_shared ? 0 : fast.bytes());
   const int64_t most = std::clamp<int64_t>(kScratchBytes / std::max<int64_t>(each, 1), 1, fits);
-  auto* scratch = cuda::Worker::of(stream).scratch<char>(Scratch::field, most * each);
+  auto* scratch = worker.scratch<char>(Scratch::field, most * each);
   for (int64_t first = 0; first < fits; first += most) {
     solve_directions_kernel<<<static_cast<unsigned>(std::min(most, fits - first)), cuda::kTeamThreads,
                               in_shared ? static_cast<size_t>(fast.bytes()) : 0, stream>>>(

@@ -28,14 +28,16 @@ struct AccumulateDirectionsArgs {
 };
 const runtime::CodeletDef& accumulate_directions_codelet();
 
-/// Buffers: gains [block][antenna][direction][polarisation] complex double, valid of the same extents (uint8), outcomes [block][fit], tec
-/// [antenna][direction] double (all write), then `parts` sums (read), which are added in their order.
+/// Buffers of each interval: gains [block][antenna][direction][polarisation] complex double, valid of the same extents (uint8), outcomes
+/// [block][fit], tec [antenna][direction] double (all write); then the `parts` sums of each (read), which are added in their order. A GPU
+/// solves all intervals of a task at once, a core one after the other.
 struct SolveDirectionsArgs {
   DirectionShape shape;
   DirectionLimits limits;
   int64_t parts = 1, reference = -1;
   std::vector<double> freq_hz;                                                ///< [block]
   std::shared_ptr<const std::vector<std::array<double, 3>>> position_m = {};  ///< [antenna]
+  int64_t intervals = 1;
 };
 const runtime::CodeletDef& solve_directions_codelet();
 

@@ -13,7 +13,7 @@ constexpr int64_t kScratchBytes = int64_t{512} << 20;  ///< products of as many 
 
 /// A block of threads a fit. @param fast_bytes, slow_bytes of a fit; those in shared memory do not count in `scratch`
 template <class Fit>
-__global__ void __launch_bounds__(cuda::kTeamThreads)
+__global__ void __launch_bounds__(cuda::kTeamThreads, 1)
     solve_kernel(const SolveJob job, const int64_t first, char* scratch, const int64_t fast_bytes,
                  const int64_t slow_bytes, const bool in_shared) {
   extern __shared__ __align__(16) char shared[];

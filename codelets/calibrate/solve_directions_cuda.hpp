@@ -1,21 +1,30 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #pragma once
 /// @file
-/// solve_directions on the device: a block of threads for each fit of a block of channels and hand. Gains of all blocks together, electron
+/// solve_directions on the device: one launch for all intervals that are given together, a block of threads for each fit of an
+/// interval, block of channels and hand. Gains of all blocks together, electron
 /// contents and gains that are smooth in frequency, are fitted on the host.
+#include <vector>
+
 #include "codelets/calibrate/levenberg_cuda.hpp"
 
 namespace fringeflow::calibrate {
 
+/// Buffers of one interval, where the kernel runs.
+struct DirectionInterval {
+  const double* sums = nullptr;    ///< [block][baseline][hand][DirectionShape::hand_sums()]
+  cuda::Complex* gains = nullptr;  ///< [block][antenna][direction][fit]
+  uint8_t* valid = nullptr;
+  Outcome* outcomes = nullptr;  ///< [block][fit]
+};
+
+/// Fit i is of interval i / (blocks fits), block i / fits and hand i % fits.
 struct DirectionJob {
   Shape shape;
   int64_t directions = 1, hands = 1, blocks = 0, fits = 0, hand_sums = 0;
   DirectionLimits limits;
   int64_t reference = -1;
-  const double* sums = nullptr;    ///< [block][baseline][hand][DirectionShape::hand_sums()]
-  cuda::Complex* gains = nullptr;  ///< [block][antenna][direction][fit]
-  uint8_t* valid = nullptr;
-  Outcome* outcomes = nullptr;  ///< [block][fit]
+  const DirectionInterval* intervals = nullptr;
 
   FF_HD bool levenberg() const { return limits.solver == DirectionSolver::levenberg_marquardt; }
 };
@@ -23,7 +32,6 @@ DirectionJob direction_job(const DirectionShape& shape, const DirectionLimits& l
 /// Whether blocks are fitted one by one, as a device does it.
 bool fits_blocks_apart(const DirectionShape& shape, const DirectionLimits& limits);
 
-/// Fit i is of block i / fits and hand i % fits.
 class DirectionFit {
  public:
   struct Space {
@@ -63,15 +71,16 @@ class DirectionFit {
         whole_(space.whole),
         phase_only_(job.shape.kind != SolveKind::diagonal),
         fit_(fit % job.fits),
-        block_(fit / job.fits),
+        block_(fit / job.fits % job.blocks),
+        interval_(job.intervals[fit / job.fits / job.blocks]),
         hand_begin_(job.fits == 1 ? 0 : fit_),
         hand_end_(job.fits == 1 ? job.hands : fit_ + 1) {}
 
   FF_HD void run(const cuda::Team& team) {
     const auto& by = space_.by_antenna;
     team.each(job_.shape.antennas * job_.directions, [&](int64_t k) {
-      job_.gains[place(k)] = 1;
-      job_.valid[place(k)] = 0;
+      interval_.gains[place(k)] = 1;
+      interval_.valid[place(k)] = 0;
       if (k < job_.shape.antennas) by.barred[k] = 0;
     });
     Outcome outcome;
@@ -93,7 +102,7 @@ class DirectionFit {
       finish(team, reference, outcome);
       break;
     }
-    team.once([&] { job_.outcomes[block_ * job_.fits + fit_] = outcome; });
+    team.once([&] { interval_.outcomes[block_ * job_.fits + fit_] = outcome; });
   }
 
  private:
@@ -104,7 +113,7 @@ class DirectionFit {
   FF_HD const double* sums_of(int64_t p, int64_t q, int64_t hand) const {
     const int64_t antennas = job_.shape.antennas, baselines = antennas * (antennas - 1) / 2,
                   baseline = p < q ? baseline_of(p, q, antennas) : baseline_of(q, p, antennas);
-    return job_.sums + ((block_ * baselines + baseline) * job_.hands + hand) * job_.hand_sums;
+    return interval_.sums + ((block_ * baselines + baseline) * job_.hands + hand) * job_.hand_sums;
   }
   FF_HD double power(int64_t p, int64_t q) const {
     double total = 0;
@@ -213,15 +222,15 @@ class DirectionFit {
           const cuda::Complex x = space_.g[k];
           if (!(seen.count > 0) || !cuda::finite(x) || !(cuda::norm(x) > 0)) return;
           const int64_t to = place(by.list[k / directions] * directions + k % directions);
-          job_.gains[to] = x;
-          job_.valid[to] = 1;
+          interval_.gains[to] = x;
+          interval_.valid[to] = 1;
         });
     outcome.antennas = static_cast<int32_t>(
         team.sum<cuda::Count>(n_,
                               [&](int64_t i) {
                                 bool any = false;
                                 for (int64_t d = 0; d < directions; ++d)
-                                  any = any || job_.valid[place(by.list[i] * directions + d)] != 0;
+                                  any = any || interval_.valid[place(by.list[i] * directions + d)] != 0;
                                 return cuda::Count{any ? 1. : 0.};
                               })
             .count);
@@ -231,12 +240,19 @@ class DirectionFit {
   const Space& space_;
   DirectionPairs pairs_, whole_;
   bool phase_only_;
-  int64_t fit_, block_, hand_begin_, hand_end_, n_ = 0;
+  int64_t fit_, block_;
+  DirectionInterval interval_;
+  int64_t hand_begin_, hand_end_, n_ = 0;
 };
 
-/// Sums of parts, in their order. @param parts pointers into the device's memory   @return in scratch, until its next use
-const double* add_parts_cuda(cuda::Stream stream, std::span<const double* const> parts, int64_t size);
-/// solve_directions_cpu in device memory, on the stream, where fits_blocks_apart().
-void solve_directions_cuda(cuda::Stream stream, const DirectionJob& job);
+/// An interval whose sums come in parts, which are added in their order.
+struct DirectionParts {
+  DirectionInterval buffers;  ///< without sums
+  std::vector<const double*> parts;
+};
+/// solve_directions_cpu of all intervals in device memory, on the stream, where fits_blocks_apart(). @param intervals pointers into the
+/// device's memory; all have as many parts
+void solve_directions_cuda(cuda::Stream stream, const DirectionShape& shape, const DirectionLimits& limits,
+                           int64_t reference, std::span<const DirectionParts> intervals);
 
 }  // namespace fringeflow::calibrate

@@ -251,17 +251,21 @@ Solution solve_on_cpu(const Data& data, const std::vector<double>& sums, const D
   return out;
 }
 
-Solution solve_by_team(const Data& data, const std::vector<double>& sums, const DirectionLimits& limits,
-                       int64_t reference, bool backwards = false) {
-  Solution out(data.shape);
-  DirectionJob job = direction_job(data.shape, limits, reference);
-  job.sums = sums.data();
-  job.gains = cuda::as_complex(out.gains.data());
-  job.valid = out.valid.data();
-  job.outcomes = out.outcomes.data();
+/// All intervals in one go.
+std::vector<Solution> solve_by_team(const DirectionShape& shape, const std::vector<std::vector<double>>& sums,
+                                    const DirectionLimits& limits, int64_t reference,
+                                    bool backwards = false) {
+  std::vector<Solution> out;
+  std::vector<DirectionInterval> intervals;
+  for (size_t i = 0; i < sums.size(); ++i) out.emplace_back(shape);
+  for (size_t i = 0; i < sums.size(); ++i)
+    intervals.push_back(
+        {sums[i].data(), cuda::as_complex(out[i].gains.data()), out[i].valid.data(), out[i].outcomes.data()});
+  DirectionJob job = direction_job(shape, limits, reference);
+  job.intervals = intervals.data();
   cuda::Carver slow, fast;
   DirectionFit::carve(job, fast, slow);
-  for (int64_t fit = 0; fit < job.blocks * job.fits; ++fit) {
+  for (int64_t fit = 0; fit < static_cast<int64_t>(sums.size()) * job.blocks * job.fits; ++fit) {
     std::vector<cuda::Complex> a(static_cast<size_t>(fast.bytes() / 16 + 1), cuda::Complex(NAN, NAN)),
         b(static_cast<size_t>(slow.bytes() / 16 + 1), cuda::Complex(NAN, NAN));
     cuda::Carver in_a(a.data()), in_b(b.data());
@@ -269,6 +273,10 @@ Solution solve_by_team(const Data& data, const std::vector<double>& sums, const 
     DirectionFit(job, fit, space).run(cuda::Team{backwards});
   }
   return out;
+}
+Solution solve_by_team(const Data& data, const std::vector<double>& sums, const DirectionLimits& limits,
+                       int64_t reference, bool backwards = false) {
+  return solve_by_team(data.shape, {sums}, limits, reference, backwards)[0];
 }
 
 void same(const Solution& got, const Solution& want, double tolerance, int iterations = 2) {
@@ -343,6 +351,20 @@ TEST(DeviceDirections, SolutionsAgreeWithTheCpu) {
     }
 }
 
+TEST(DeviceDirections, IntervalsAreSolvedTogether) {
+  for (const auto kind : {SolveKind::scalar_phase, SolveKind::diagonal}) {
+    const Data data(kind, 8, 2, 4, 1);
+    std::vector<std::vector<double>> sums;
+    for (unsigned seed = 1; seed <= 3; ++seed) sums.push_back(sums_on_cpu(Data(kind, 8, 2, 4, seed)));
+    const auto together = solve_by_team(data.shape, sums, {}, 0);
+    for (size_t i = 0; i < sums.size(); ++i) {
+      const auto alone = solve_by_team(data, sums[i], {}, 0);
+      EXPECT_EQ(std::memcmp(together[i].gains.data(), alone.gains.data(), 16 * alone.gains.size()), 0);
+      same(together[i], solve_on_cpu(data, sums[i], {}, 0), 1e-5);
+    }
+  }
+}
+
 TEST(DeviceDirections, StepsAreTheCpus) {
   for (const auto kind : {SolveKind::scalar_phase, SolveKind::phase, SolveKind::diagonal}) {
     const Data data(kind, 12, 3, 2, 8);
@@ -410,13 +432,10 @@ TEST_F(CudaDirections, TheLaunchersAgreeWithTheCpu) {
       const OnDevice<Cdouble> gains(empty.gains);
       const OnDevice<uint8_t> valid(empty.valid);
       const OnDevice<Outcome> outcomes(empty.outcomes);
-      DirectionJob job = direction_job(data.shape, limits, 3);
-      const std::vector<const double*> parts{halves.data(), none.data()};
-      job.sums = add_parts_cuda(kStream, parts, data.shape.accumulator_size());
-      job.gains = cuda::as_complex(gains.data());
-      job.valid = valid.data();
-      job.outcomes = outcomes.data();
-      solve_directions_cuda(kStream, job);
+      const std::vector<DirectionParts> intervals{
+          {{nullptr, cuda::as_complex(gains.data()), valid.data(), outcomes.data()},
+           {halves.data(), none.data()}}};
+      solve_directions_cuda(kStream, data.shape, limits, 3, intervals);
       Solution got(data.shape);
       got.gains = gains.host();
       got.valid = valid.host();

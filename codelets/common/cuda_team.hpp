@@ -2,8 +2,8 @@
 #pragma once
 /// @file
 /// The threads of a block as a solver's steps see them. Each step is done by all threads and ends when all are done; scalars between steps
-/// are the same in every thread. On the host one thread plays them all, one after the other, with sums in the same order: the tests run
-/// what the device runs.
+/// are the same in every thread. On the host one thread plays them all, one after the other, or one thread a warp, with sums in the same
+/// order: the tests run what the device runs.
 #include <cstdint>
 
 #include "io/view.hpp"
@@ -34,9 +34,18 @@ __device__ V add_lanes(V value) {
 }
 #endif
 
+/// The other warps of a team, each played by a thread of its own, on the host: tests see what a missing barrier does.
+struct HostWarps {
+  void (*barrier)(void* state) = nullptr;
+  void* state = nullptr;
+  double* shared = nullptr;  ///< [warp][kTeamValue]
+};
+
 struct Team {
   /// Elements of a step in descending order, on the host: no step may depend on their order.
   bool backwards = false;
+  const HostWarps* warps = nullptr;  ///< null: this thread plays all of them
+  int warp = 0;
 
   /// f(i) for i in [0, n).
   template <class F>
@@ -45,7 +54,9 @@ struct Team {
     for (int64_t i = threadIdx.x; i < n; i += kTeamThreads) f(i);
     __syncthreads();
 #else
-    for (int64_t i = 0; i < n; ++i) f(backwards ? n - 1 - i : i);
+    for (int64_t i = 0; i < n; ++i)
+      if (mine(i / kTeamLanes)) f(backwards ? n - 1 - i : i);
+    wait();
 #endif
   }
   /// f() in one thread.
@@ -66,11 +77,14 @@ struct Team {
     }
     __syncthreads();
 #else
-    each(rows, [&](int64_t i) {
+    for (int64_t row = 0; row < rows; ++row) {
+      if (!mine(row)) continue;
+      const int64_t i = backwards ? rows - 1 - row : row;
       V value[kTeamLanes] = {};
       for (int64_t j = 0; j < columns; ++j) value[j % kTeamLanes] += part(i, j);
       done(i, tree(value));
-    });
+    }
+    wait();
 #endif
   }
   /// Σ_i f(i), in every thread.
@@ -85,17 +99,27 @@ struct Team {
     V* shared = reinterpret_cast<V*>(team_shared());
     if (threadIdx.x % kTeamLanes == 0) shared[threadIdx.x / kTeamLanes] = value;
     __syncthreads();
-    for (int warp = 0; warp < kTeamWarps; ++warp) total += shared[warp];
+    for (int i = 0; i < kTeamWarps; ++i) total += shared[i];
     __syncthreads();
 #else
     V value[kTeamThreads] = {};
-    for (int64_t i = 0; i < n; ++i) value[i % kTeamThreads] += f(i);
-    for (int warp = 0; warp < kTeamWarps; ++warp) total += tree(value + warp * kTeamLanes);
+    for (int64_t i = 0; i < n; ++i)
+      if (mine(i % kTeamThreads / kTeamLanes)) value[i % kTeamThreads] += f(i);
+    V own[kTeamWarps] = {}, *shared = warps != nullptr ? reinterpret_cast<V*>(warps->shared) : own;
+    for (int i = 0; i < kTeamWarps; ++i)
+      if (mine(i)) shared[i] = tree(value + i * kTeamLanes);
+    wait();
+    for (int i = 0; i < kTeamWarps; ++i) total += shared[i];
+    wait();
 #endif
     return total;
   }
 
  private:
+  FF_HD bool mine(int64_t of) const { return warps == nullptr || of % kTeamWarps == warp; }
+  FF_HD void wait() const {
+    if (warps != nullptr) warps->barrier(warps->state);
+  }
   template <class V>
   FF_HD static V tree(V* value) {
     for (int step = kTeamLanes / 2; step > 0; step /= 2)

@@ -13,6 +13,7 @@
 #include "codelets/calibrate/accumulate_cuda.hpp"
 #include "codelets/calibrate/solve_matrices_cuda.hpp"
 #include "io/measurement_set_stokes.hpp"
+#include "tests/codelets/host_warps.hpp"
 #if FRINGEFLOW_HAVE_CUDA
 #include "tests/codelets/cuda_device.hpp"
 #endif
@@ -176,8 +177,11 @@ Solutions solve_on_cpu(const Shape& shape, const std::vector<double>& sums, cons
   return out;
 }
 
+/// How the threads of a block are played.
+enum class Play { forwards, backwards, warps };
+
 template <class Fit>
-void run_fits(const SolveJob& job, int64_t fits, bool backwards) {
+void run_fits(const SolveJob& job, int64_t fits, Play play) {
   cuda::Carver slow, fast;
   Fit::carve(job.shape.antennas, fast, slow);
   for (int64_t fit = 0; fit < fits; ++fit) {
@@ -186,12 +190,15 @@ void run_fits(const SolveJob& job, int64_t fits, bool backwards) {
         b(static_cast<size_t>(slow.bytes() / 16 + 1), cuda::Complex(NAN, NAN));
     cuda::Carver in_a(a.data()), in_b(b.data());
     const auto space = Fit::carve(job.shape.antennas, in_a, in_b);
-    Fit(job, fit, space).run(cuda::Team{backwards});
+    if (play == Play::warps)
+      test::run_in_warps([&](const cuda::Team& team) { Fit(job, fit, space).run(team); });
+    else
+      Fit(job, fit, space).run(cuda::Team{play == Play::backwards});
   }
 }
 
 std::vector<Solutions> solve_by_team(const Shape& shape, const std::vector<std::vector<double>>& sums,
-                                     const Limits& limits, int64_t reference, bool backwards = false) {
+                                     const Limits& limits, int64_t reference, Play play = Play::forwards) {
   std::vector<Solutions> out;
   std::vector<SolveInterval> intervals;
   for (size_t i = 0; i < sums.size(); ++i) out.emplace_back(shape);
@@ -202,9 +209,9 @@ std::vector<Solutions> solve_by_team(const Shape& shape, const std::vector<std::
   job.intervals = intervals.data();
   const auto fits = static_cast<int64_t>(intervals.size()) * job.blocks * job.fits;
   if (shape.kind == SolveKind::full)
-    run_fits<MatrixFit>(job, fits, backwards);
+    run_fits<MatrixFit>(job, fits, play);
   else
-    run_fits<HandFit>(job, fits, backwards);
+    run_fits<HandFit>(job, fits, play);
   return out;
 }
 
@@ -272,7 +279,7 @@ TEST(DeviceCalibrate, SolutionsAgreeWithTheCpu) {
     }
     for (const int64_t reference : {int64_t{-1}, int64_t{1}, int64_t{5}}) {
       const auto got = solve_by_team(shape, sums, {}, reference),
-                 again = solve_by_team(shape, sums, {}, reference, true);
+                 again = solve_by_team(shape, sums, {}, reference, Play::backwards);
       for (size_t i = 0; i < sums.size(); ++i) {
         const auto want = solve_on_cpu(shape, sums[i], {}, reference);
         same(got[i], want, 1e-6);
@@ -282,6 +289,22 @@ TEST(DeviceCalibrate, SolutionsAgreeWithTheCpu) {
                   0);
       }
     }
+  }
+}
+
+TEST(DeviceCalibrate, WarpsWaitForEachOther) {
+  Limits limits;
+  limits.iterations = 6;
+  limits.acceptable = 10;
+  for (const Case& one : {Case{SolveKind::phase, 9, 2, 7}, Case{SolveKind::diagonal, 9, 1, 7, Trouble::dead},
+                          Case{SolveKind::full, 9, 4, 7, Trouble::two_islands}}) {
+    const Data data(one.kind, one.antennas, one.correlations, one.per_solution, 4, one.trouble);
+    const auto sums = data.sums_on_cpu(true);
+    const auto want = solve_by_team(data.shape, {sums}, limits, 1),
+               got = solve_by_team(data.shape, {sums}, limits, 1, Play::warps);
+    EXPECT_GT(want[0].outcomes[0].antennas, 2);
+    EXPECT_EQ(std::memcmp(got[0].gains.data(), want[0].gains.data(), 16 * want[0].gains.size()), 0);
+    EXPECT_EQ(got[0].outcomes[0].residual_power, want[0].outcomes[0].residual_power);
   }
 }
 

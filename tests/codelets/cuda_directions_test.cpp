@@ -13,6 +13,7 @@
 
 #include "codelets/calibrate/solve_directions_cuda.hpp"
 #include "io/measurement_set_stokes.hpp"
+#include "tests/codelets/host_warps.hpp"
 #if FRINGEFLOW_HAVE_CUDA
 #include "codelets/simulate/simulate_cuda.hpp"
 #include "tests/codelets/cuda_device.hpp"
@@ -251,10 +252,13 @@ Solution solve_on_cpu(const Data& data, const std::vector<double>& sums, const D
   return out;
 }
 
+/// How the threads of a block are played.
+enum class Play { forwards, backwards, warps };
+
 /// All intervals in one go.
 std::vector<Solution> solve_by_team(const DirectionShape& shape, const std::vector<std::vector<double>>& sums,
                                     const DirectionLimits& limits, int64_t reference,
-                                    bool backwards = false) {
+                                    Play play = Play::forwards) {
   std::vector<Solution> out;
   std::vector<DirectionInterval> intervals;
   for (size_t i = 0; i < sums.size(); ++i) out.emplace_back(shape);
@@ -270,13 +274,16 @@ std::vector<Solution> solve_by_team(const DirectionShape& shape, const std::vect
         b(static_cast<size_t>(slow.bytes() / 16 + 1), cuda::Complex(NAN, NAN));
     cuda::Carver in_a(a.data()), in_b(b.data());
     const auto space = DirectionFit::carve(job, in_a, in_b);
-    DirectionFit(job, fit, space).run(cuda::Team{backwards});
+    if (play == Play::warps)
+      test::run_in_warps([&](const cuda::Team& team) { DirectionFit(job, fit, space).run(team); });
+    else
+      DirectionFit(job, fit, space).run(cuda::Team{play == Play::backwards});
   }
   return out;
 }
 Solution solve_by_team(const Data& data, const std::vector<double>& sums, const DirectionLimits& limits,
-                       int64_t reference, bool backwards = false) {
-  return solve_by_team(data.shape, {sums}, limits, reference, backwards)[0];
+                       int64_t reference, Play play = Play::forwards) {
+  return solve_by_team(data.shape, {sums}, limits, reference, play)[0];
 }
 
 void same(const Solution& got, const Solution& want, double tolerance, int iterations = 2) {
@@ -343,12 +350,29 @@ TEST(DeviceDirections, SolutionsAgreeWithTheCpu) {
       for (const int64_t reference : {int64_t{-1}, int64_t{3}}) {
         const auto want = solve_on_cpu(data, sums, limits, reference),
                    got = solve_by_team(data, sums, limits, reference),
-                   again = solve_by_team(data, sums, limits, reference, true);
+                   again = solve_by_team(data, sums, limits, reference, Play::backwards);
         same(got, want, 1e-5);
         EXPECT_EQ(std::memcmp(got.gains.data(), again.gains.data(), 16 * got.gains.size()), 0)
             << "no step depends on the order of its elements";
       }
     }
+}
+
+TEST(DeviceDirections, WarpsWaitForEachOther) {
+  DirectionLimits limits;
+  limits.solver = DirectionSolver::levenberg_marquardt;
+  limits.iterations = 3;
+  limits.steps = 2;
+  limits.acceptable = 10;
+  for (const auto kind : {SolveKind::scalar_phase, SolveKind::diagonal}) {
+    const Data data(kind, 5, 3, 1, 5);
+    const auto sums = sums_on_cpu(data);
+    const auto want = solve_by_team(data, sums, limits, 2),
+               got = solve_by_team(data, sums, limits, 2, Play::warps);
+    EXPECT_EQ(want.outcomes[0].antennas, 5);
+    EXPECT_EQ(std::memcmp(got.gains.data(), want.gains.data(), 16 * want.gains.size()), 0);
+    EXPECT_EQ(got.outcomes[0].residual_power, want.outcomes[0].residual_power);
+  }
 }
 
 TEST(DeviceDirections, IntervalsAreSolvedTogether) {

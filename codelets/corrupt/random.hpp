@@ -30,7 +30,7 @@ enum class Stream : uint32_t { noise = 1, gains, screen, rfi, flags };
 
 /// Two uniform numbers in (0, 1).
 FF_HD inline std::array<double, 2> uniform(uint64_t seed, Stream stream, uint32_t a, uint32_t b, uint32_t c,
-                                     uint32_t d) {
+                                           uint32_t d) {
   const auto bits =
       philox({a, b, c, d}, {static_cast<uint32_t>(seed),
                             static_cast<uint32_t>(seed >> 32) ^ (static_cast<uint32_t>(stream) << 24)});
@@ -43,7 +43,7 @@ FF_HD inline std::array<double, 2> uniform(uint64_t seed, Stream stream, uint32_
 
 /// Two independent normal numbers of mean 0 and variance 1, as real and imaginary part (Box-Muller).
 FF_HD inline std::complex<double> normal(uint64_t seed, Stream stream, uint32_t a, uint32_t b, uint32_t c,
-                                   uint32_t d) {
+                                         uint32_t d) {
   const auto u = uniform(seed, stream, a, b, c, d);
   const double size = sqrt(-2 * log(u[0])), angle = 2 * kPi * u[1];
   return {size * cos(angle), size * sin(angle)};

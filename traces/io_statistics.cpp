@@ -28,7 +28,6 @@ constexpr std::array<std::pair<const char*, int64_t>, 10> kBins{{{"0-100", 100},
                                                                  {"10M-100M", 100'000'000},
                                                                  {"100M-1G", 1'000'000'000},
                                                                  {"1G+", INT64_MAX}}};
-constexpr int64_t kAlignment = 4096;  // blocks of the usual file systems, pages of the cache
 constexpr int64_t kSmall = 1'000'000;
 constexpr size_t kMostFiles = 40;
 
@@ -36,7 +35,7 @@ struct Sums {
   int64_t calls = 0, bytes = 0;
   double seconds = 0;
   void add(const IoEvent& event) {
-    ++calls;
+    calls += event.calls;
     bytes += event.bytes;
     seconds += static_cast<double>(event.seconds);
   }
@@ -51,18 +50,23 @@ struct Direction {
 
   void add(const IoEvent& event) {
     sums.add(event);
+    const int64_t size = event.bytes / event.calls;
     size_t bin = 0;
-    while (event.bytes >= kBins[bin].second) ++bin;
-    ++sizes[bin];
-    small += event.bytes < kSmall;
+    while (size >= kBins[bin].second) ++bin;
+    sizes[bin] += event.calls;
+    if (size < kSmall) small += event.calls;
     if (event.offset < 0) return;
-    misaligned += event.offset % kAlignment != 0;
+    misaligned += event.misaligned;
     const auto [last, first] = end_of.try_emplace(event.file, 0);
     if (!first) {
       ++followers;
       sequential += event.offset >= last->second;
       consecutive += event.offset == last->second;
     }
+    // Those of a run follow each other.
+    followers += event.calls - 1;
+    sequential += event.calls - 1;
+    consecutive += event.calls - 1;
     last->second = event.offset + event.bytes;
   }
   nlohmann::json json() const {
@@ -166,7 +170,7 @@ std::string dftracer_events(const runtime::IoTrace& trace, const runtime::Timeli
   float shortest = -1;
   if (trace.events.size() > most) {
     std::vector<float> seconds;
-    for (const auto& event : trace.events) seconds.push_back(event.seconds);
+    for (const auto& event : trace.events) seconds.push_back(event.span_s);
     const auto at = seconds.begin() + static_cast<std::ptrdiff_t>(seconds.size() - most);
     std::nth_element(seconds.begin(), at, seconds.end());
     shortest = *at;
@@ -180,7 +184,7 @@ std::string dftracer_events(const runtime::IoTrace& trace, const runtime::Timeli
   fmt::format_to(to, "[\n");
   size_t number = 0;
   for (const auto& event : trace.events) {
-    if (event.seconds < shortest || number >= most) continue;
+    if (event.span_s < shortest || number >= most) continue;
     const bool stream = event.call == runtime::IoCall::fread || event.call == runtime::IoCall::fwrite;
     fmt::format_to(
         to,
@@ -188,9 +192,11 @@ std::string dftracer_events(const runtime::IoTrace& trace, const runtime::Timeli
         "\"args\":{{\"fname\":{},\"ret\":{}",
         number++, runtime::name_of(event.call), stream ? "STDIO" : "POSIX", process, event.thread,
         std::llround((event.start_s - timeline.origin_s) * 1e6),
-        std::lround(static_cast<double>(event.seconds) * 1e6), names[static_cast<size_t>(event.file)],
+        std::lround(static_cast<double>(event.span_s) * 1e6), names[static_cast<size_t>(event.file)],
         event.bytes);
     if (event.offset >= 0) fmt::format_to(to, ",\"offset\":{}", event.offset);
+    if (event.calls > 1)
+      fmt::format_to(to, ",\"calls\":{},\"seconds\":{:.6g}", event.calls, static_cast<double>(event.seconds));
     if (const auto task = task_of.find(event.task); task != task_of.end())
       fmt::format_to(to, ",\"task\":\"{}\",\"task_id\":{}", task_name(*task->second), event.task);
     fmt::format_to(to, "}}}}\n");

@@ -4,6 +4,7 @@
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include <cstdio>
@@ -56,6 +57,82 @@ TEST_F(IoTraces, CallsWithOffsetsFilesAndTasks) {
   EXPECT_EQ(e[3].offset, 4096);
 }
 
+TEST_F(IoTraces, ShortCallsOneAfterAnotherAreOneEvent) {
+  const std::string path = folder_.write("data", std::string(100'000, 'x'));
+  std::array<char, 4096> buffer{};
+  start_io_trace();
+  const int fd = open(path.c_str(), O_RDONLY);
+  for (int i = 0; i < 10; ++i) EXPECT_EQ(read(fd, buffer.data(), 1000), 1000);
+  lseek(fd, 20'000, SEEK_SET);  // elsewhere
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(read(fd, buffer.data(), 1000), 1000);
+  for (int i = 0; i < 2; ++i) EXPECT_EQ(read(fd, buffer.data(), 4000), 4000);  // of another size
+  {
+    const IoTask task(3);
+    EXPECT_EQ(read(fd, buffer.data(), 4000), 4000);
+  }
+  std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  {
+    const IoTask task(3);
+    EXPECT_EQ(read(fd, buffer.data(), 4000), 4000) << "much later";
+  }
+  close(fd);
+  const auto trace = stop_io_trace();
+  int64_t calls = 0, bytes = 0, misaligned = 0;
+  double until = 0;
+  for (const auto& event : trace.events) {
+    calls += event.calls;
+    bytes += event.bytes;
+    misaligned += event.misaligned;
+    EXPECT_GE(event.start_s, until) << "one after another";
+    until = event.start_s + static_cast<double>(event.span_s) - 1e-7;
+    EXPECT_LE(event.seconds, event.span_s * 1.001f);
+  }
+  EXPECT_EQ(calls, 17);
+  EXPECT_EQ(bytes, 13 * 1000 + 4 * 4000);
+  EXPECT_EQ(misaligned, 16) << "all but the first";
+  // A machine that is busy can part a run anywhere, but joins nothing that does not belong together.
+  EXPECT_GE(trace.events.size(), 5u);
+  EXPECT_LT(trace.events.size(), 12u);
+  EXPECT_EQ(trace.events.front().offset, 0);
+  EXPECT_EQ(trace.events.back().offset, 20'000 + 3 * 1000 + 3 * 4000);
+  EXPECT_EQ(trace.events.back().task, 3);
+  EXPECT_EQ(trace.events.back().calls, 1);
+}
+
+TEST_F(IoTraces, OffsetsAreTheKernelsWhateverMovesADescriptor) {
+  const std::string path = folder_.write("data", std::string(1000, 'x'));
+  std::array<char, 100> buffer{};
+  start_io_trace();
+  const int fd = open(path.c_str(), O_RDWR), end = open(path.c_str(), O_WRONLY | O_APPEND);
+  std::vector<int64_t> offsets;
+  EXPECT_EQ(read(fd, buffer.data(), 7), 7);
+  offsets.push_back(0);
+  EXPECT_EQ(lseek(fd, -100, SEEK_END), 900);
+  EXPECT_EQ(read(fd, buffer.data(), 8), 8);
+  offsets.push_back(900);
+  EXPECT_EQ(lseek(fd, 2, SEEK_CUR), 910);
+  EXPECT_EQ(lseek(fd, -5, SEEK_SET), -1);  // fails: stays there
+  iovec pieces[] = {{buffer.data(), 3}, {buffer.data(), 6}};
+  EXPECT_EQ(readv(fd, pieces, 2), 9);
+  offsets.push_back(910);
+  EXPECT_EQ(pread(fd, buffer.data(), 1, 3), 1);
+  offsets.push_back(3);
+  EXPECT_EQ(write(fd, buffer.data(), 11), 11);
+  offsets.push_back(919);
+  EXPECT_EQ(write(end, buffer.data(), 12), 12);
+  offsets.push_back(1000);
+  EXPECT_EQ(write(fd, buffer.data(), 90), 90);  // beyond where the other has left the end
+  offsets.push_back(930);
+  EXPECT_EQ(write(end, buffer.data(), 13), 13);
+  offsets.push_back(1020);
+  close(fd);
+  close(end);
+  const auto trace = stop_io_trace();
+  std::vector<int64_t> seen;
+  for (const auto& event : trace.events) seen.push_back(event.offset);
+  EXPECT_EQ(seen, offsets);
+}
+
 TEST_F(IoTraces, ANumberUsedAgainIsAnotherFile) {
   const std::string a = folder_.write("a", "aaaa"), b = folder_.write("b", "bb");
   char byte = 0;
@@ -96,7 +173,7 @@ TEST_F(IoTraces, NothingWithoutAStartAndBoundedOtherwise) {
   char byte = 0;
   EXPECT_EQ(pread(fd, &byte, 1, 0), 1);
   start_io_trace(3);
-  for (int i = 0; i < 10; ++i) EXPECT_EQ(pread(fd, &byte, 1, i), 1);
+  for (int i = 0; i < 10; ++i) EXPECT_EQ(pread(fd, &byte, 1, 2 * i), 1);
   const auto trace = stop_io_trace();
   close(fd);
   EXPECT_EQ(trace.events.size(), 3u);

@@ -26,8 +26,8 @@ class IoStatistics : public ::testing::Test {
     add(IoCall::write, 1, 0, 1'500'000, 1);
   }
   void add(IoCall call, int32_t file, int64_t offset, int64_t bytes, int64_t task) {
-    trace_.events.push_back(
-        {static_cast<double>(trace_.events.size()), 0.5f, file, offset, bytes, task, 3, call});
+    trace_.events.push_back({static_cast<double>(trace_.events.size()), 0.5f, 0.5f, file, 3, offset, bytes,
+                             task, 1, offset > 0 && offset % 4096 != 0 ? 1 : 0, call});
   }
   runtime::IoTrace trace_;
   runtime::Timeline run_ = test::chain();  // task 0 is a read, 1 a grid
@@ -56,6 +56,23 @@ TEST_F(IoStatistics, AsDarshanCounts) {
   EXPECT_EQ(json["files"][0]["file"], "/d/one");
   EXPECT_DOUBLE_EQ(json["counted_read_share"], 1);
   EXPECT_FALSE(json.contains("gap"));
+}
+
+TEST_F(IoStatistics, ARunOfCallsCountsAsItsCalls) {
+  // The same two consecutive reads, once as two events and once as one.
+  auto& events = trace_.events;
+  auto one = events[0];
+  one.calls = 2;
+  one.bytes = 8192;
+  one.seconds = 1;
+  one.span_s = 1.5f;
+  const auto apart = io_statistics(trace_, run_, process_, 100'000);
+  events.erase(events.begin());
+  events[0] = one;
+  EXPECT_EQ(io_statistics(trace_, run_, process_, 100'000), apart);
+  const auto text = dftracer_events(trace_, run_);
+  EXPECT_THAT(text, ::testing::HasSubstr("\"dur\":1500000"));
+  EXPECT_THAT(text, ::testing::HasSubstr("\"calls\":2,\"seconds\":1"));
 }
 
 TEST_F(IoStatistics, AGapIsExplained) {

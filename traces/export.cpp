@@ -90,9 +90,14 @@ std::string paje(const Timeline& timeline) {
   std::stable_sort(changes.begin(), changes.end(), [](const auto& a, const auto& b) {
     return a.ms != b.ms ? a.ms < b.ms : a.codelet == nullptr && b.codelet != nullptr;
   });
-  for (const auto& change : changes)
+  std::map<int, int> running;  // tasks of a GPU overlap
+  for (const auto& change : changes) {
+    auto& tasks = running[change.worker];
+    tasks += change.codelet != nullptr ? 1 : -1;
+    if (change.codelet == nullptr && tasks > 0) continue;
     fmt::format_to(to, "6 {:.6f} S w{} {}{}\n", change.ms, change.worker, change.codelet ? "c_" : "",
                    change.codelet ? change.codelet : "idle");
+  }
   const double end = std::max(changes.empty() ? 0 : changes.back().ms, timeline.makespan_s * 1e3);
   for (size_t w = 0; w < timeline.workers.size(); ++w) fmt::format_to(to, "5 {:.6f} W w{}\n", end, w);
   fmt::format_to(to, "5 {:.6f} P run\n", end);

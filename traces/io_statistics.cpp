@@ -181,7 +181,14 @@ std::string dftracer_events(const runtime::IoTrace& trace, const runtime::Timeli
     names.push_back(nlohmann::json(file).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
   fmt::memory_buffer out;
   auto to = std::back_inserter(out);
-  fmt::format_to(to, "[\n");
+  // No time below 0: sets are looked at before the runtime is there, whose start is the timeline's 0.
+  const double zero_s =
+      trace.events.empty() ? timeline.origin_s : std::min(timeline.origin_s, trace.events.front().start_s);
+  const auto microseconds = [&](double at_s) { return static_cast<int64_t>((at_s - zero_s) * 1e6); };
+  fmt::format_to(to,
+                 "[\n{{\"name\":\"process_name\",\"ph\":\"M\",\"pid\":{},\"args\":{{\"name\":\"fringeflow\","
+                 "\"timeline_begins\":{}}}}}\n",
+                 process, microseconds(timeline.origin_s));
   size_t number = 0;
   for (const auto& event : trace.events) {
     if (event.span_s < shortest || number >= most) continue;
@@ -191,9 +198,9 @@ std::string dftracer_events(const runtime::IoTrace& trace, const runtime::Timeli
         "{{\"id\":{},\"name\":\"{}\",\"cat\":\"{}\",\"pid\":{},\"tid\":{},\"ts\":{},\"dur\":{},\"ph\":\"X\","
         "\"args\":{{\"fname\":{},\"ret\":{}",
         number++, runtime::name_of(event.call), stream ? "STDIO" : "POSIX", process, event.thread,
-        std::llround((event.start_s - timeline.origin_s) * 1e6),
-        std::lround(static_cast<double>(event.span_s) * 1e6), names[static_cast<size_t>(event.file)],
-        event.bytes);
+        microseconds(event.start_s),
+        microseconds(event.start_s + static_cast<double>(event.span_s)) - microseconds(event.start_s),
+        names[static_cast<size_t>(event.file)], event.bytes);
     if (event.offset >= 0) fmt::format_to(to, ",\"offset\":{}", event.offset);
     if (event.calls > 1)
       fmt::format_to(to, ",\"calls\":{},\"seconds\":{:.6g}", event.calls, static_cast<double>(event.seconds));

@@ -18,8 +18,8 @@ namespace fringeflow::traces {
 nlohmann::json io_statistics(const runtime::IoTrace& trace, const runtime::Timeline& timeline,
                              const runtime::ProcessIo& process, int64_t probes = 0);
 
-/// Chrome-trace lines inside an array that is left open, as DFTracer writes them (.pfw). @param most of the events, the longest
-/// @param begin_s time 0, on std::chrono::steady_clock
+/// Chrome-trace lines inside an array that is left open, as DFTracer writes them (.pfw), from the first call on; the first line says in
+/// timeline_begins at which microsecond the timeline has its 0. @param most of the events, the longest
 std::string dftracer_events(const runtime::IoTrace& trace, const runtime::Timeline& timeline,
                             size_t most = 100000);
 

@@ -49,6 +49,16 @@ TEST_F(Export, Paje) {
   EXPECT_THAT(*dump, ContainsRegex("Container, 0, Program, 0, 7000, 7000, run"));
 }
 
+TEST_F(Export, TasksOfAGpuOverlapInPaje) {
+  auto second = run_.tasks[1];
+  second.start_s += 0.5;
+  second.end_s += 0.25;
+  second.codelet = &test::read_codelet();
+  run_.tasks = {run_.tasks[1], second};
+  const auto text = paje(run_);
+  EXPECT_THAT(text, HasSubstr("6 1500.000000 S w0 c_read\n6 3250.000000 S w0 idle\n"));
+}
+
 TEST_F(Export, TasksRec) {
   const auto text = tasks_rec(run_);
   EXPECT_THAT(text,

@@ -7,6 +7,7 @@
 
 #include <sstream>
 
+#include "tests/traces/chrome_trace_rules.hpp"
 #include "tests/traces/run_fixture.hpp"
 
 namespace fringeflow::traces {
@@ -88,6 +89,8 @@ TEST_F(IoStatistics, EventsForDFTracer) {
   ASSERT_TRUE(std::getline(lines, line));
   EXPECT_EQ(line, "[");
   std::vector<nlohmann::json> events;
+  ASSERT_TRUE(std::getline(lines, line));
+  EXPECT_EQ(nlohmann::json::parse(line)["args"]["timeline_begins"], 0);
   while (std::getline(lines, line)) events.push_back(nlohmann::json::parse(line));
   ASSERT_EQ(events.size(), 6u);
   EXPECT_EQ(events[1]["name"], "pread");
@@ -101,6 +104,12 @@ TEST_F(IoStatistics, EventsForDFTracer) {
   EXPECT_EQ(events[4]["cat"], "STDIO");
   EXPECT_EQ(events[4]["args"]["fname"], "/d/\"two\"");
   EXPECT_FALSE(events[4]["args"].contains("task"));
+  // Calls before the runtime's start, and such that touch.
+  run_.origin_s = 2.5;
+  trace_.events[1].span_s = 1;
+  const auto text = dftracer_events(trace_, run_);
+  EXPECT_THAT(fringeflow::test::ChromeTraceRules::breaches(text), ::testing::IsEmpty());
+  EXPECT_THAT(text, ::testing::HasSubstr("\"timeline_begins\":2500000"));
   EXPECT_THAT(dftracer_events(trace_, run_, 2), ::testing::Not(::testing::HasSubstr("\"id\":2,")));
 }
 

@@ -9,17 +9,21 @@
 
 #include "io/error.hpp"
 #include "tests/io/temporary_folder.hpp"
+#include "tests/traces/chrome_trace_rules.hpp"
 #include "traces/metrics.hpp"
 
 namespace fringeflow::traces {
 namespace {
 
+using fringeflow::test::ChromeTraceRules;
 using fringeflow::test::message_of;
 using runtime::Device;
 using runtime::Role;
 using runtime::TaskRecord;
 using runtime::Timeline;
+using ::testing::AllOf;
 using ::testing::HasSubstr;
+using ::testing::IsEmpty;
 
 const runtime::CodeletDef kGrid{
     .name = "grid", .version = 3, .doc = "", .colour = 0x12ab, .flops_per_work = 8};
@@ -63,12 +67,13 @@ Timeline small() {
 TEST(TimelineFile, ChromeTraceEvents) {
   const auto json = nlohmann::json::parse(perfetto_json(small()));
   const auto& events = json.at("traceEvents");
-  ASSERT_EQ(events.size(), 5u);  // a name for each of two workers, two tasks, one sample of memory
-  EXPECT_EQ(events[1]["ph"], "M");
-  EXPECT_EQ(events[1]["name"], "thread_name");
-  EXPECT_EQ(events[1]["args"]["name"], "CPU 1 (I/O)");
-  EXPECT_EQ(events[0]["args"]["name"], "CPU \"0\"");
-  const auto& task = events[3];
+  ASSERT_EQ(events.size(),
+            6u);  // a name for the process and for each of two workers, two tasks, one sample of memory
+  EXPECT_EQ(events[2]["ph"], "M");
+  EXPECT_EQ(events[2]["name"], "thread_name");
+  EXPECT_EQ(events[2]["args"]["name"], "CPU 1 (I/O)");
+  EXPECT_EQ(events[1]["args"]["name"], "CPU \"0\"");
+  const auto& task = events[4];
   EXPECT_EQ(task["ph"], "X");
   EXPECT_EQ(task["name"], "grid chunk 4 facet 1");
   EXPECT_EQ(task["tid"], 0);
@@ -80,9 +85,87 @@ TEST(TimelineFile, ChromeTraceEvents) {
   EXPECT_EQ(task["args"]["flops"], 80);
   EXPECT_FALSE(task["args"].contains("strip")) << "it does not apply";
   EXPECT_EQ(task["args"]["after"], nlohmann::json::parse("[[0, 0], [1, -1]]"));
-  EXPECT_EQ(events[4]["ph"], "C");
-  EXPECT_EQ(events[4]["args"]["bytes"], 1 << 20);
-  EXPECT_TRUE(nlohmann::json::parse(perfetto_json({}))["traceEvents"].empty());
+  EXPECT_EQ(events[5]["ph"], "C");
+  EXPECT_EQ(events[5]["args"]["bytes"], 1 << 20);
+  EXPECT_EQ(nlohmann::json::parse(perfetto_json({}))["traceEvents"].size(), 1u) << "the process";
+}
+
+TEST(TimelineFile, KeepsTheRulesOfPerfetto) {
+  EXPECT_THAT(ChromeTraceRules::breaches(perfetto_json(small())), IsEmpty());
+  EXPECT_THAT(ChromeTraceRules::breaches(perfetto_json({})), IsEmpty());
+  // A GPU's tasks overlap, and their data arrive meanwhile; memory is looked at before the runtime starts.
+  auto run = small();
+  run.workers.push_back({"GPU 0", Role::compute, Device::cuda});
+  run.memory.insert(run.memory.begin(), {-0.125, 5});
+  for (int i = 0; i < 4; ++i) {
+    TaskRecord task = run.tasks[1];
+    task.id = 3 + i;
+    task.worker = 2;
+    task.device = Device::cuda;
+    task.start_s = 2 + 0.1 * i + 1e-10;
+    task.end_s = task.start_s + 0.15;
+    task.fetch_s = 0.12;
+    run.tasks.push_back(task);
+  }
+  const auto text = perfetto_json(run);
+  EXPECT_THAT(ChromeTraceRules::breaches(text), IsEmpty());
+  EXPECT_THAT(text,
+              AllOf(HasSubstr("\"GPU 0 (2)\""), HasSubstr("\"GPU 0 transfers\""), HasSubstr("\"for\":4")));
+  const fringeflow::test::TemporaryFolder folder;
+  folder.write("timeline.json", text);
+  const StoredTimeline stored(folder / "timeline.json");
+  ASSERT_EQ(stored.timeline().tasks.size(), run.tasks.size());
+  ASSERT_EQ(stored.timeline().workers.size(), 3u);
+  for (size_t i = 0; i < run.tasks.size(); ++i) {
+    EXPECT_EQ(stored.timeline().tasks[i].worker, run.tasks[i].worker);
+    EXPECT_NEAR(stored.timeline().tasks[i].start_s, run.tasks[i].start_s, 2e-9);
+  }
+  EXPECT_NEAR(stored.timeline().memory.front().at_s, -0.125, 1e-6);
+}
+
+TEST(TimelineFile, BreachesOfTheRulesAreFound) {
+  const auto of = [](const std::string& events) {
+    return nlohmann::json(ChromeTraceRules::breaches("{\"traceEvents\":[" + events + "]}")).dump();
+  };
+  const std::string slice = R"({"ph":"X","name":"a","pid":1,"tid":1,"ts":10,"dur":5})";
+  EXPECT_EQ(of(slice), "[]");
+  EXPECT_EQ(of(slice + R"(,{"ph":"X","name":"b","pid":1,"tid":1,"ts":11,"dur":2})"), "[]") << "nested";
+  EXPECT_EQ(of(slice + R"(,{"ph":"X","name":"b","pid":1,"tid":2,"ts":11,"dur":9})"), "[]") << "elsewhere";
+  EXPECT_EQ(of(R"({"ph":"B","name":"a","pid":1,"tid":1,"ts":1},{"ph":"E","pid":1,"tid":1,"ts":2})"), "[]");
+  EXPECT_EQ(of(slice + R"(,{"ph":"s","name":"f","id":7,"pid":1,"tid":1,"ts":11},)"
+                       R"({"ph":"f","name":"f","id":7,"pid":1,"tid":1,"ts":12})"),
+            "[]");
+  EXPECT_EQ(ChromeTraceRules::breaches("[\n" + slice + "\n" +
+                                       R"({"ph":"X","name":"b","pid":1,"tid":1,"ts":15,"dur":2})" + "\n")
+                .size(),
+            0u);
+  for (
+      const auto& [events, what] : std::vector<std::pair<std::string, std::string>>{
+          {slice + R"(,{"ph":"X","name":"b","pid":1,"tid":1,"ts":11,"dur":9})", "begins inside 'a'"},
+          {R"({"ph":"X","name":"a","pid":1,"tid":1,"ts":"10","dur":5})", "ts is no number"},
+          {R"({"ph":"X","name":"a","pid":1,"tid":1,"ts":10})", "dur is no number"},
+          {R"({"ph":"X","name":"a","pid":1,"tid":1,"ts":10,"dur":-1})", "dur is negative"},
+          {R"({"ph":"X","name":"a","pid":1,"tid":1,"ts":-10,"dur":1})", "below 0"},
+          {R"({"ph":"X","name":"a","pid":1,"ts":10,"dur":5})", "no tid"},
+          {R"({"ph":"X","name":"a","pid":1,"tid":1.5,"ts":10,"dur":5})", "tid is 1.5"},
+          {R"({"ph":"X","name":"","pid":1,"tid":1,"ts":10,"dur":5})", "name is"},
+          {R"({"ph":"X","name":"a","pid":1,"tid":1,"ts":10,"dur":5,"dur":6})", "twice"},
+          {R"({"ph":"X","name":"a","pid":1,"tid":1,"ts":10,"dur":5,"args":3})", "args is no object"},
+          {R"({"ph":"complete","name":"a","pid":1,"tid":1,"ts":10})", "ph is"},
+          {R"({"ph":"X","name":"a","pid":1,"tid":1,"ts":NaN,"dur":5})", "parse error"},
+          {R"({"ph":"C","name":"c","pid":1,"ts":1,"args":{"bytes":"many"}})", "counter bytes"},
+          {R"({"ph":"C","name":"c","pid":1,"ts":2,"args":{"b":1}},{"ph":"C","name":"c","pid":1,"ts":1,"args":{"b":1}})",
+           "back in time"},
+          {R"({"ph":"M","name":"thread","pid":1,"tid":1,"args":{"name":"x"}})", "metadata 'thread'"},
+          {R"({"ph":"M","name":"thread_name","pid":1,"tid":1,"args":{"title":"x"}})", "args.name"},
+          {R"({"ph":"B","name":"a","pid":1,"tid":1,"ts":1})", "never ends"},
+          {R"({"ph":"E","name":"a","pid":1,"tid":1,"ts":1})", "without a beginning"},
+          {slice + R"(,{"ph":"s","name":"f","id":7,"pid":1,"tid":1,"ts":11})", "never ends"},
+          {slice + R"(,{"ph":"f","name":"f","id":7,"pid":1,"tid":1,"ts":11})", "before it begins"},
+          {R"({"ph":"s","name":"f","id":7,"pid":1,"tid":1,"ts":11},{"ph":"f","name":"f","id":7,"pid":1,"tid":1,"ts":12})",
+           "bound to no slice"}})
+    EXPECT_THAT(of(events), HasSubstr(what)) << events;
+  EXPECT_THAT(ChromeTraceRules::breaches("{}"), ::testing::ElementsAre("no traceEvents"));
 }
 
 TEST(TimelineFile, ComesBack) {
@@ -137,7 +220,7 @@ TEST(TimelineFile, LongTracesAreThinnedAndSaySo) {
 
 TEST(TimelineFile, OtherFilesAreNamed) {
   const fringeflow::test::TemporaryFolder folder;
-  for (const char* text : {"", "[]", "{}", "{\"fringeflow\": {\"format\": 1}, \"traceEvents\": 3}",
+  for (const char* text : {"", "[]", "{}", "{\"fringeflow\": {\"format\": 2}, \"traceEvents\": 3}",
                            "{\"fringeflow\": {\"format\": 77}}"}) {
     folder.write("other.json", text);
     EXPECT_THAT(message_of<UserError>([&] { StoredTimeline(folder / "other.json"); }),

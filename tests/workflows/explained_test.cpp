@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // What the program says of its own runs: metrics that add up, reports, comparisons, forecasts, experiments.
+#include "io/atomic_file.hpp"
 #include "runtime/io_trace.hpp"
+#include "tests/traces/chrome_trace_rules.hpp"
 #include "tests/workflows/program.hpp"
 
 namespace fringeflow {
@@ -92,6 +94,12 @@ TEST_F(Explained, EveryStageLeavesARun) {
     EXPECT_NEAR(m["throughput_vis_s"].get<double>() * m["time_s"].get<double>(), 276 * 60 * 8, 1) << run;
     EXPECT_THAT(expect_ok("report " + run + "-run"), HasSubstr("makespan"));
     expect_ok("report " + run + "-run --html page.html --export exports");
+    for (const std::string file : {"timeline.json", "io.pfw"})
+      if (std::filesystem::exists(folder_ / (run + "-run/" + file))) {
+        EXPECT_THAT(test::ChromeTraceRules::breaches(io::read_file(folder_ / (run + "-run/" + file))),
+                    ::testing::IsEmpty())
+            << run << ' ' << file;
+      }
     const auto events = std::filesystem::exists(folder_ / (run + "-run/io.pfw"));
     EXPECT_EQ(events, runtime::io_trace_available()) << run;
   }

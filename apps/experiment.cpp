@@ -8,6 +8,7 @@
 #include <sys/wait.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cmath>
 #include <filesystem>
 #include <fstream>
@@ -15,10 +16,10 @@
 #include <random>
 #include <set>
 
-#include "graphs/imaging/forecast_imaging.hpp"
+#include "graphs/forecast/forecast.hpp"
 #include "graphs/imaging/imaging_graph.hpp"
 #include "graphs/lower.hpp"
-#include "graphs/recorder.hpp"
+#include "graphs/run_record.hpp"
 #include "graphs/schema/suggest.hpp"
 #include "graphs/workflow/workflow.hpp"
 #include "io/atomic_file.hpp"
@@ -26,6 +27,7 @@
 #include "io/fits_image.hpp"
 #include "io/quantity.hpp"
 #include "runtime/runtime.hpp"
+#include "traces/joined.hpp"
 #include "traces/quality.hpp"
 #include "traces/stored_run.hpp"
 
@@ -93,24 +95,27 @@ traces::Constraint constraint(const std::string& metric, const Node& node) {
   return result;
 }
 
-/// Where the products of this document go: the setting that says so.
-std::string prefix_setting(const Node& document, const std::string& prefix, bool forecast) {
+/// Where the products of this document go: the settings that say so. Stages that make files of their own get names beside the image's.
+std::vector<std::string> product_settings(const Node& document, const std::string& prefix) {
   if (graphs::is_short_form(document)) {
     const auto* output = document.find("output");
-    return (output != nullptr && output->value.is_map() ? "output.prefix=" : "output=") + prefix;
+    return {(output != nullptr && output->value.is_map() ? "output.prefix=" : "output=") + prefix};
   }
-  std::string id;
+  std::vector<std::string> settings;
+  int images = 0;
   for (const auto& stage : document.find("stages")->value.items) {
     const auto *kind = stage.find("stage"), *name = stage.find("id");
     if (kind == nullptr || name == nullptr) continue;
-    if ((kind->value.text == "simulate" && !forecast) || kind->value.text == "predict" ||
-        kind->value.text == "calibrate")
-      fail(stage.place, "an experiment repeats an image; make its MeasurementSets beforehand");
-    if (kind->value.text != "write") continue;
-    if (!id.empty()) fail(stage.place, "an experiment makes one image; this workflow writes several");
-    id = name->value.text;
+    const std::string& id = name->value.text;
+    if (kind->value.text == "write" && ++images > 1)
+      fail(stage.place, "an experiment makes one image; this workflow writes several");
+    if (kind->value.text == "write") settings.push_back(id + ".prefix=" + prefix);
+    if (kind->value.text == "simulate") settings.push_back(fmt::format("{}.output={}.{}.ms", id, prefix, id));
+    if (kind->value.text == "calibrate")
+      settings.push_back(fmt::format("{}.output={}.{}.h5", id, prefix, id));
   }
-  return id + ".prefix=" + prefix;
+  if (images == 0) fail(document.place, "an experiment compares images; this workflow writes none");
+  return settings;
 }
 
 Node with_settings(const ExperimentSpec& spec, const std::vector<std::string>& point,
@@ -121,7 +126,7 @@ Node with_settings(const ExperimentSpec& spec, const std::vector<std::string>& p
       const auto names = parts(spec.axes[a]), values = parts(point[a]);
       for (size_t k = 0; k < names.size(); ++k) graphs::apply_setting(document, names[k] + "=" + values[k]);
     }
-  graphs::apply_setting(document, prefix_setting(document, prefix, spec.forecast));
+  for (const auto& setting : product_settings(document, prefix)) graphs::apply_setting(document, setting);
   return document;
 }
 
@@ -170,36 +175,98 @@ std::string digest(const std::string& prefix) {
   return fmt::format("{:016x}", hash);
 }
 
-void remove_images(const std::string& prefix) {
+/// Sets and gains that stages made for this run alone go with its images.
+void remove_products(const std::string& prefix) {
   const fs::path path(prefix);
+  std::vector<fs::path> made;
   for (const auto& entry : fs::directory_iterator(path.parent_path())) {
     const auto name = entry.path().filename().string();
+    if (name.starts_with(path.filename().string() + ".") &&
+        (name.ends_with(".ms") || name.ends_with(".h5") || name.ends_with("-truth.h5") ||
+         name.ends_with("-rfi.csv")))
+      made.push_back(entry.path());
     if (name.starts_with(path.filename().string() + "-") &&
         (entry.path().extension() == ".fits" || entry.path().extension() == ".png" ||
          name.ends_with("-sources.txt")))
-      fs::remove(entry.path());
+      made.push_back(entry.path());
   }
+  for (const auto& one : made) fs::remove_all(one);
+}
+
+/// The run directories that a job has left: those of its rounds, of self-calibration.
+std::vector<std::string> run_folders(const graphs::Job& job) {
+  const std::string prefix = graphs::run_prefix_of(job);
+  if (graphs::kind_of(job) != "selfcal") return {prefix + "-run"};
+  std::vector<std::string> folders;
+  for (int round = 0; fs::exists(fmt::format("{}-round{}-run/metrics.json", prefix, round)); ++round)
+    folders.push_back(fmt::format("{}-round{}-run", prefix, round));
+  return folders;
+}
+
+/// What all jobs of a run come to: the image's own metrics, with times, energy and bytes of the stages before it.
+nlohmann::json whole_run(const std::vector<graphs::Job>& jobs, double process_s) {
+  std::vector<traces::StoredRun> runs;
+  std::vector<std::string> kinds;
+  for (const auto& job : jobs)
+    for (const auto& folder : run_folders(job)) {
+      runs.emplace_back(folder);
+      kinds.push_back(graphs::kind_of(job));
+    }
+  auto metrics = runs.back().metrics();
+  if (runs.size() == 1) return metrics;
+  std::vector<runtime::Timeline> timelines;
+  for (const auto& run : runs) timelines.push_back(run.timeline().timeline());
+  graphs::RunFigures figures;
+  figures.time_s = process_s;
+  figures.visibilities = metrics.value("visibilities", int64_t{0});
+  figures.scheduler = metrics.value("scheduler", "");
+  figures.cpus = metrics.value("cpus", 0);
+  figures.gpus = metrics.value("gpus", 0);
+  figures.io_workers = metrics.value("io_workers", 0);
+  traces::Energy energy{0, {}};
+  bool measured = true;
+  double peak = 0;
+  auto stages = nlohmann::json::array();
+  for (size_t i = 0; i < runs.size(); ++i) {
+    const auto& m = runs[i].metrics();
+    energy.joule += m.value("energy_j", 0.0);
+    if (m.contains("energy_sensors")) energy.sensors = m["energy_sensors"];
+    measured = measured && m.value("energy_source", "") == "measured";
+    peak = std::max(peak, m.value("peak_memory_bytes", 0.0));
+    stages.push_back(
+        {{"stage", kinds[i]}, {"time_s", m.value("time_s", 0.0)}, {"tasks", m.value("tasks", 0)}});
+  }
+  if (measured) figures.energy = energy;
+  metrics.update(graphs::run_metrics(figures, traces::joined(timelines), traces::load_machine("this")));
+  metrics["peak_memory_bytes"] = peak;
+  metrics["stages"] = std::move(stages);
+  return metrics;
 }
 
 /// One run; one that is there already is read.
 traces::ExperimentRun run_one(const ExperimentSpec& spec, const std::vector<std::string>& point,
                               size_t number, int repeat, const std::string& prefix) {
   traces::ExperimentRun run{number, repeat, "ok", "", {}};
-  const std::string done = prefix + "-run/metrics.json", pixels = prefix + "-run/pixels.txt";
+  const std::string done = prefix + "-run/experiment.json", pixels = prefix + "-run/pixels.txt";
   if (!fs::exists(done) || !fs::exists(pixels) || !fs::exists(prefix + "-run/quality.json")) {
+    std::vector<graphs::Job> jobs;
     try {
       const auto workflow = graphs::build(with_settings(spec, point, prefix), spec.workflow_name);
+      jobs = graphs::lower(workflow, "experiment");
       io::write_file(prefix + ".yaml", graphs::to_yaml(workflow, true));
     } catch (const UserError& error) {
       run.status = error.what();
       return run;
     }
+    const auto begin = std::chrono::steady_clock::now();
     const int code = run_program(prefix + ".yaml", prefix + ".log");
+    const double process_s = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
     if (code != 0) {
       run.status = last_line(prefix + ".log");
       if (run.status.empty()) run.status = fmt::format("ended with {}", code);
       return run;
     }
+    fs::create_directories(prefix + "-run");  // rounds of self-calibration have one each
     const auto hash = digest(prefix);
     // Equal pixels are of equal quality: measured once.
     const auto quality = fs::path(prefix).parent_path() / ("quality-" + hash + ".json");
@@ -214,7 +281,8 @@ traces::ExperimentRun run_one(const ExperimentSpec& spec, const std::vector<std:
     }
     io::write_file(prefix + "-run/quality.json", io::read_file(quality.string()));
     io::write_file(pixels, hash);
-    if (!spec.keep_images) remove_images(prefix);
+    if (!spec.keep_images) remove_products(prefix);
+    io::write_file(done, whole_run(jobs, process_s).dump() + "\n");
   }
   run.metrics = nlohmann::json::parse(io::read_file(done));
   run.metrics.update(nlohmann::json::parse(io::read_file(prefix + "-run/quality.json")));
@@ -231,7 +299,7 @@ std::vector<std::string> without_policy(const ExperimentSpec& spec, const std::v
 }
 
 /// Codelets whose tasks at this point are of sizes that this machine has never measured.
-std::set<std::string> unmeasured(const ImagingJob& job, const std::string& calibration_run) {
+std::set<std::string> unmeasured(const std::vector<graphs::Job>& jobs, const std::string& calibration_run) {
   const runtime::CostModel costs(runtime::CostModel::default_file());
   std::set<std::string> names;
   auto look = [&](const runtime::CodeletDef& codelet, runtime::Device device, double work) {
@@ -244,11 +312,13 @@ std::set<std::string> unmeasured(const ImagingJob& job, const std::string& calib
     for (const auto& task : run.timeline().timeline().tasks) look(*task.codelet, task.device, task.work);
     return names;
   }
-  graphs::Recorder recorder;
-  graphs::record_graph(graphs::plan_imaging_job(job), recorder);
-  for (const auto& task : recorder.tasks())
-    look(*task.codelet, runtime::Device::cpu,
-         task.codelet->work != nullptr ? task.codelet->work(task.arguments.get()) : 1);
+  for (size_t i = 0; i < jobs.size(); ++i) {
+    const std::vector<graphs::Job> before(jobs.begin(), jobs.begin() + static_cast<std::ptrdiff_t>(i));
+    const auto graph = graphs::plan_job(jobs[i], before, graphs::kTypicalCycles);
+    for (const auto& task : graph->recorder.tasks())
+      look(*task.codelet, runtime::Device::cpu,
+           task.codelet->work != nullptr ? task.codelet->work(task.arguments.get()) : 1);
+  }
   return names;
 }
 
@@ -257,15 +327,16 @@ void calibrate_policies(const ExperimentSpec& spec, const fs::path& runs) {
   std::set<std::vector<std::string>> done;
   const auto points = spec.points();
   for (size_t p = 0; p < points.size(); ++p) {
-    std::optional<ImagingJob> job;
+    std::vector<graphs::Job> jobs;
     try {
-      for (const auto& one : graphs::lower(
-               graphs::build(with_settings(spec, points[p], "check"), spec.workflow_name), "experiment"))
-        if (const auto* imaging = std::get_if<ImagingJob>(&one)) job = *imaging;
+      jobs = graphs::lower(graphs::build(with_settings(spec, points[p], "check"), spec.workflow_name),
+                           "experiment");
     } catch (const UserError&) {
       continue;  // the run itself will say so
     }
-    if (!job || !runtime::predicts_times(job->runtime.scheduler)) continue;
+    if (jobs.empty()) continue;
+    const std::string& scheduler = graphs::runtime_of(jobs.back()).scheduler;
+    if (!runtime::predicts_times(scheduler)) continue;
     if (!done.insert(without_policy(spec, points[p])).second) continue;
     std::string prefix;
     if (spec.calibrate) {
@@ -273,13 +344,13 @@ void calibrate_policies(const ExperimentSpec& spec, const fs::path& runs) {
       spdlog::info("calibration for {}", graphs::join(points[p]));
       if (run_one(spec, points[p], p, 0, prefix).status != "ok") continue;
     }
-    const auto missing = unmeasured(*job, prefix);
+    const auto missing = unmeasured(jobs, prefix);
     if (!missing.empty())
       throw UserError(fmt::format(
           "{}: '{}' decides by predicted times, and this machine has no records of tasks of such sizes for "
           "{}; "
           "set calibrate: true, or make records of earlier runs (fringeflow models calibrate RUN)",
-          spec.workflow_name, job->runtime.scheduler, fmt::join(missing, ", ")));
+          spec.workflow_name, scheduler, fmt::join(missing, ", ")));
   }
 }
 
@@ -294,7 +365,7 @@ std::vector<std::string> planned_settings(const ExperimentSpec& spec, const std:
 }
 
 traces::ExperimentRun forecast_one(const ExperimentSpec& spec, const std::vector<std::string>& point,
-                                   size_t number, const traces::StoredRun* recorded,
+                                   size_t number, const graphs::RecordedRuns& recorded,
                                    graphs::GraphCache& cache) {
   cache.settings = graphs::join(planned_settings(spec, point));
   traces::ExperimentRun run{number, 0, "ok", "", {}};
@@ -303,12 +374,10 @@ traces::ExperimentRun forecast_one(const ExperimentSpec& spec, const std::vector
     if (spec.axes[a] == "machine") machine = point[a];
   try {
     const auto workflow = graphs::build(with_settings(spec, point, "forecast"), spec.workflow_name);
-    for (const auto& job : graphs::lower(workflow, "experiment"))
-      if (const auto* imaging = std::get_if<ImagingJob>(&job))
-        run.metrics = graphs::forecast_imaging(*imaging, traces::load_machine(machine), recorded, &cache,
-                                               spec.simgrid ? graphs::Engine::simgrid : graphs::Engine::own)
-                          .metrics;
-    if (run.metrics.is_null()) run.status = "this workflow makes no image";
+    run.metrics =
+        graphs::forecast(graphs::lower(workflow, "experiment"), traces::load_machine(machine), recorded,
+                         &cache, spec.simgrid ? graphs::Engine::simgrid : graphs::Engine::own, spec.only)
+            .metrics;
   } catch (const UserError& error) {
     run.status = error.what();
   }
@@ -337,10 +406,9 @@ ExperimentSpec read_experiment(const std::string& path) {
     fail(document.place, "an experiment is a map with workflow and axes, not " + document.describe());
   ExperimentSpec spec;
   spec.text = io::read_file(path);
-  const std::vector<std::string> known{"workflow",    "mode",      "axes",        "repeats",
-                                       "seed",        "pareto",    "constraints", "recorded",
-                                       "keep_images", "calibrate", "reference",   "per",
-                                       "engine"};
+  const std::vector<std::string> known{"workflow",  "mode",        "axes",     "repeats",     "seed",
+                                       "pareto",    "constraints", "recorded", "keep_images", "calibrate",
+                                       "reference", "per",         "engine",   "only"};
   std::vector<std::pair<std::string, graphs::Place>> per;
   for (const auto& entry : document.entries) {
     const auto& [key, place, value] = entry;
@@ -359,6 +427,11 @@ ExperimentSpec read_experiment(const std::string& path) {
       if (engine != "own" && engine != "simgrid")
         fail(value.place, "engine is own or simgrid, not '" + engine + "'");
       spec.simgrid = engine == "simgrid";
+    } else if (key == "only") {
+      spec.only = scalar(value, key);
+      const std::vector<std::string> kinds{"simulate", "calibrate", "image", "pipeline"};
+      if (std::find(kinds.begin(), kinds.end(), spec.only) == kinds.end())
+        fail(value.place, fmt::format("only is one of {}, not '{}'", graphs::join(kinds), spec.only));
     } else if (key == "axes") {
       if (!value.is_map() || value.entries.empty())
         fail(value.place, "axes must be a map: runtime.scheduler: [prio, lws]");
@@ -405,6 +478,8 @@ ExperimentSpec read_experiment(const std::string& path) {
   }
   if (spec.workflow_name.empty()) fail(document.place, "an experiment needs 'workflow': the file to vary");
   if (spec.axes.empty()) fail(document.place, "an experiment needs 'axes': settings and their values");
+  if (!spec.forecast && !spec.only.empty())
+    fail(document.find("only")->place, "a run runs the whole workflow; 'only' is for mode: forecast");
   if (!spec.forecast && std::find(spec.axes.begin(), spec.axes.end(), "machine") != spec.axes.end())
     fail(document.find("axes")->place, "another machine can only be forecast (mode: forecast)");
   for (const auto& objective : spec.pareto)
@@ -439,8 +514,12 @@ std::string run_experiment(const ExperimentSpec& spec, const std::string& folder
   }
 
   traces::ExperimentTable table(spec.axes, points, spec.per);
-  std::unique_ptr<traces::StoredRun> recorded;
-  if (!spec.recorded.empty()) recorded = std::make_unique<traces::StoredRun>(spec.recorded);
+  graphs::RecordedRuns recorded;
+  if (!spec.recorded.empty())
+    recorded = graphs::recorded_runs(
+        spec.recorded,
+        graphs::lower(graphs::build(with_settings(spec, points.front(), "forecast"), spec.workflow_name),
+                      "experiment"));
   if (!spec.forecast) {
     // Caches of files, StarPU's measurements of the machine and cost records, without which policies that predict are not themselves.
     spdlog::info("warm-up");
@@ -450,7 +529,7 @@ std::string run_experiment(const ExperimentSpec& spec, const std::string& folder
   graphs::GraphCache cache;
   for (size_t i = 0; i < order.size(); ++i) {
     const auto [p, r] = order[i];
-    auto run = spec.forecast ? forecast_one(spec, points[p], p, recorded.get(), cache)
+    auto run = spec.forecast ? forecast_one(spec, points[p], p, recorded, cache)
                              : run_one(spec, points[p], p, r, (runs / fmt::format("{}-{}", p, r)).string());
     spdlog::info("{} of {}: {}: {}", i + 1, order.size(), graphs::join(points[p]),
                  run.status == "ok" ? fmt::format("{:.3f} s", traces::metric_value(run.metrics, "time_s"))

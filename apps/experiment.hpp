@@ -21,6 +21,7 @@ struct ExperimentSpec {
   int repeats = 3;
   uint64_t seed = 1;     ///< of the order of runs
   bool simgrid = false;  ///< engine: simgrid
+  std::string only;      ///< of forecasts: jobs of this kind; empty: all
   bool keep_images = false;
   bool calibrate = true;  ///< a run apart for each setting that a policy that predicts times is tried on
   std::string reference;  ///< FITS image that quality is measured against; empty: none

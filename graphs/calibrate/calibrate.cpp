@@ -21,6 +21,7 @@
 #include "graphs/predict/image_model.hpp"
 #include "graphs/predict/predict.hpp"
 #include "graphs/progress.hpp"
+#include "graphs/recorder.hpp"
 #include "graphs/run_record.hpp"
 #include "io/atomic_file.hpp"
 #include "io/catalogue.hpp"
@@ -111,6 +112,11 @@ class Calibration {
     io::check_writable_prefix(job.output);
     plan();
   }
+  /// Its graph is recorded: nothing is read, written or made.
+  Calibration(const CalibrateJob& job, std::shared_ptr<io::CorrelationSource> source)
+      : job_(job), sky_(load_sky(job.model)), source_(std::move(source)) {
+    plan();
+  }
   void plan() {
     reference_ = reference_antenna(source_->info(), job_.reference);
     for (auto& part : source_->divide(job_.interval_s, kChunkVisibilities))
@@ -128,6 +134,8 @@ class Calibration {
   int64_t bytes() const;
   void create(runtime::TaskSink& runtime);
   void submit_unit(runtime::TaskSink& runtime, size_t number_of_unit);
+  void record(graphs::Recorder& recorder);
+  int64_t visibilities() const;
   /// Solutions of all units, written. After they are done.
   io::GainTable finish(const runtime::Runtime& runtime) const;
 
@@ -142,7 +150,7 @@ class Calibration {
   void submit_read(runtime::TaskSink& runtime, const io::ChunkSpec& chunk, const Slot& slot, int32_t number);
   void submit_correction(runtime::TaskSink& runtime, const Unit& unit, const io::ChunkSpec& chunk,
                          const Slot& slot, int32_t number);
-  void submit_corrections(runtime::Runtime& runtime);
+  void submit_corrections(runtime::TaskSink& runtime);
   io::GainTable gains(const runtime::Runtime& runtime) const;
   void report(const runtime::Runtime& runtime) const;
   const std::string& path() const { return source_->info().path; }
@@ -384,7 +392,7 @@ void Calibration::submit_correction(runtime::TaskSink& runtime, const Unit& unit
                                     {number}));
 }
 
-void Calibration::submit_corrections(runtime::Runtime& runtime) {
+void Calibration::submit_corrections(runtime::TaskSink& runtime) {
   struct Piece {
     const Unit* unit;
     const io::ChunkSpec* chunk;
@@ -512,6 +520,22 @@ io::GainTable Calibration::finish(const runtime::Runtime& runtime) const {
   return table;
 }
 
+int64_t Calibration::visibilities() const {
+  int64_t count = 0;
+  for (const auto& unit : units_)
+    for (const auto& chunk : unit.rows.chunks) count += chunk.rows * chunk.channels;
+  return count;
+}
+
+/// As run() submits them, which waits for all solutions before it corrects.
+void Calibration::record(graphs::Recorder& recorder) {
+  create(recorder);
+  for (size_t i = 0; i < units_.size(); ++i) submit_unit(recorder, i);
+  if (job_.apply_column.empty()) return;
+  recorder.wait(static_cast<int64_t>(recorder.tasks().size()) - 1);
+  submit_corrections(recorder);
+}
+
 io::GainTable Calibration::run(graphs::RunRecord* record) {
   const auto start = std::chrono::steady_clock::now();
   if (record != nullptr) record->phase("planning");
@@ -534,11 +558,8 @@ io::GainTable Calibration::run(graphs::RunRecord* record) {
   }
   io_s_ = runtime::io_seconds(runtime.timeline());
   if (record != nullptr) {
-    int64_t visibilities = 0;
-    for (const auto& unit : units_)
-      for (const auto& chunk : unit.rows.chunks) visibilities += chunk.rows * chunk.channels;
     record->phase("graph");
-    graphs::leave_run(graphs::run_prefix(job_.output), job_.workflow_text, *record, runtime, visibilities);
+    graphs::leave_run(graphs::run_prefix(job_.output), job_.workflow_text, *record, runtime, visibilities());
   }
   runtime.learn();
   spdlog::info("calibrated in {:.2f} s",
@@ -589,6 +610,27 @@ void CalibrationInMemory::submit(runtime::TaskSink& sink, size_t unit) {
 }
 void CalibrationInMemory::finish(const runtime::Runtime& runtime) { impl_->calibration.finish(runtime); }
 
+RecordedFacts record_calibration(const CalibrateJob& job, std::shared_ptr<io::CorrelationSource> declared,
+                                 Recorder& recorder) {
+  if (declared == nullptr) {
+    io::CorrelationSelection rows;
+    rows.column = job.column;
+    rows.uv_m = job.uv_m;
+    rows.uv_lambda = job.uv_lambda;
+    declared = std::make_shared<io::CorrelationAccess>(job.ms, std::move(rows), "");
+  }
+  struct Owner {
+    CalibrateJob job;
+    Calibration calibration;
+    Owner(const CalibrateJob& the_job, std::shared_ptr<io::CorrelationSource> source)
+        : job(the_job), calibration(job, std::move(source)) {}
+  };
+  constexpr int64_t kProgram = int64_t{192} << 20;  // libraries, StarPU, scratch
+  auto owner = std::make_shared<Owner>(job, std::move(declared));
+  owner->calibration.record(recorder);
+  return {owner->calibration.visibilities(), kProgram + owner->calibration.bytes(), owner};
+}
+
 }  // namespace graphs
 
 int64_t reference_antenna(const io::MeasurementSetInfo& info, const std::string& name) {
@@ -605,7 +647,7 @@ int64_t reference_antenna(const io::MeasurementSetInfo& info, const std::string&
 double run_calibrate(const CalibrateJob& job) {
   graphs::RunRecord record(job.runtime.trace);
   if (graphs::needs_directions(job)) return graphs::calibrate_directions(job, {}, &record).io_s;
-  Calibration calibration(job, {});
+  Calibration calibration(job, io::CorrelationSelection{});
   calibration.run(&record);
   return calibration.io_seconds();
 }

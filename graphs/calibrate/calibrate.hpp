@@ -2,6 +2,7 @@
 #pragma once
 #include <memory>
 
+#include "graphs/forecast/recorded_facts.hpp"
 #include "io/correlations.hpp"
 #include "io/h5parm.hpp"
 #include "io/options_calibrate.hpp"
@@ -24,10 +25,17 @@ class Runtime;
 
 namespace graphs {
 
+class Recorder;
+
 /// Buffers of a piece of rows on its way through the calibrator, as read_correlations fills them.
 struct CalibrationBuffers {
   runtime::DataId uvw = -1, antennas = -1, vis = -1, weight = -1, flag = -1;
 };
+
+/// The tasks of a job that does not solve by direction into a recorder. @param declared the set where it is not there yet; null: it is
+/// looked at. Throws UserError.
+RecordedFacts record_calibration(const CalibrateJob& job, std::shared_ptr<io::CorrelationSource> declared,
+                                 Recorder& recorder);
 
 /// Where data come from and go to that are not in a MeasurementSet.
 class CalibrationData {

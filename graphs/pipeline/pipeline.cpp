@@ -15,6 +15,7 @@
 #include "graphs/calibrate/calibrate.hpp"
 #include "graphs/imaging/chunk_feed.hpp"
 #include "graphs/imaging/imaging.hpp"
+#include "graphs/imaging/imaging_graph.hpp"
 #include "graphs/imaging/imaging_plan.hpp"
 #include "graphs/pipeline/emulated_data.hpp"
 #include "runtime/runtime.hpp"
@@ -357,5 +358,24 @@ std::string graph_pipeline(const PipelineJob& job, const std::string& format, co
   EmulatedChunks chunks(job, false);
   return graph_imaging(imaging_of(job), format, level, &chunks);
 }
+
+namespace graphs {
+
+struct RecordedPipeline::Impl {
+  explicit Impl(const PipelineJob& the_job) : job(the_job), chunks(job, false) {}
+  PipelineJob job;
+  EmulatedChunks chunks;
+  ImagingPlan plan;
+};
+
+RecordedPipeline::RecordedPipeline(const PipelineJob& job, runtime::TaskSink& sink, int cycles)
+    : impl_(std::make_unique<Impl>(job)) {
+  impl_->plan = plan_imaging_job(imaging_of(impl_->job), &impl_->chunks);
+  record_graph(impl_->plan, sink, cycles, &impl_->chunks);
+}
+RecordedPipeline::~RecordedPipeline() = default;
+const ImagingPlan& RecordedPipeline::plan() const { return impl_->plan; }
+
+}  // namespace graphs
 
 }  // namespace fringeflow

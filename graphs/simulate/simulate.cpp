@@ -24,19 +24,24 @@ using runtime::DataId;
 
 class Simulation {
  public:
-  explicit Simulation(const SimulateJob& job)
+  /// @param writes false: its graph is recorded, and there is no set
+  explicit Simulation(const SimulateJob& job, bool writes = true)
       : job_(job),
-        emulator_(job),
-        writer_(std::make_shared<io::SimulationWriter>(job.output, emulator_.set())),
-        rows_(writer_->baselines()) {}
+        emulator_(job_),
+        writer_(writes ? std::make_shared<io::SimulationWriter>(job_.output, emulator_.set()) : nullptr),
+        rows_(emulator_.geometry().baselines()) {}
   double run(graphs::RunRecord& record);
+  /// All tasks, through a ring of buffers for so many cores.
+  void submit(runtime::TaskSink& sink, int cpus);
+  int64_t visibilities() const { return rows_ * job_.times * job_.channels; }
+  int64_t bytes(int64_t slots) const;
+  int64_t ring_slots(int cpus) const;
 
  private:
-  int64_t ring_slots(int cpus) const;
-  void submit_uvw(runtime::Runtime& runtime, int64_t time);
-  void submit_time(runtime::Runtime& runtime, int64_t time);
+  void submit_uvw(runtime::TaskSink& sink, int64_t time);
+  void submit_time(runtime::TaskSink& sink, int64_t time);
 
-  const SimulateJob& job_;
+  const SimulateJob job_;
   graphs::Emulator emulator_;
   std::shared_ptr<io::SimulationWriter> writer_;
   int64_t rows_ = 0;
@@ -44,37 +49,41 @@ class Simulation {
   DataId token_ = -1;
 };
 
-/// Times in flight: a few for each core, fewer where runtime.memory says so. Throws UserError when one is too many.
-int64_t Simulation::ring_slots(int cpus) const {
-  constexpr int64_t kMiB = 1 << 20;
+constexpr int64_t kMiB = 1 << 20;
+
+/// With so many times in flight.
+int64_t Simulation::bytes(int64_t slots) const {
   constexpr int64_t kProgram = 192 * kMiB;  // libraries, StarPU, scratch
-  const int64_t samples = rows_ * job_.channels,
-                correlations = static_cast<int64_t>(job_.correlations.size());
-  const int64_t slot = emulator_.bytes(1).total();
   // What the writer converts, and casacore's tiles of it: DATA, FLAG, WEIGHT_SPECTRUM; and the truth of all times.
-  const int64_t writer = 2 * samples * correlations * (8 + 4 + 1) + emulator_.truth_bytes();
-  const int64_t wanted = std::min<int64_t>(job_.times, 2 * cpus + 2);
-  if (job_.runtime.memory_bytes <= 0) return wanted;
-  const int64_t fitting = (job_.runtime.memory_bytes - kProgram - writer) / slot;
-  if (job_.runtime.memory_bytes < kProgram + writer + slot)
-    throw UserError(fmt::format(
-        "runtime.memory: one time of {} baselines x {} channels needs {} MiB, the limit is {}", rows_,
-        job_.channels, (kProgram + writer + slot + kMiB - 1) / kMiB, job_.runtime.memory_bytes / kMiB));
-  return std::min(wanted, fitting);
+  const int64_t samples = rows_ * job_.channels,
+                correlations = static_cast<int64_t>(job_.correlations.size()),
+                writer = 2 * samples * correlations * (8 + 4 + 1) + emulator_.truth_bytes();
+  return kProgram + writer + slots * emulator_.bytes(1).total();
 }
 
-void Simulation::submit_uvw(runtime::Runtime& runtime, int64_t time) {
-  runtime.submit(runtime::make_task(
+/// Times in flight: a few for each core, fewer where runtime.memory says so. Throws UserError when one is too many.
+int64_t Simulation::ring_slots(int cpus) const {
+  const int64_t wanted = std::min<int64_t>(job_.times, 2 * cpus + 2);
+  if (job_.runtime.memory_bytes <= 0) return wanted;
+  if (job_.runtime.memory_bytes < bytes(1))
+    throw UserError(
+        fmt::format("runtime.memory: one time of {} baselines x {} channels needs {} MiB, the limit is {}",
+                    rows_, job_.channels, (bytes(1) + kMiB - 1) / kMiB, job_.runtime.memory_bytes / kMiB));
+  return std::min(wanted, (job_.runtime.memory_bytes - bytes(0)) / emulator_.bytes(1).total());
+}
+
+void Simulation::submit_uvw(runtime::TaskSink& sink, int64_t time) {
+  sink.submit(runtime::make_task(
       uvw_codelet(),
       UvwArgs{rows_, [writer = writer_, time](View<double, 2> out) { writer->uvw_m(time, out); }},
       {{ring_[static_cast<size_t>(time) % ring_.size()].uvw, Access::write}, {token_, Access::read_write}},
       {static_cast<int32_t>(time)}, 2));
 }
 
-void Simulation::submit_time(runtime::Runtime& runtime, int64_t time) {
+void Simulation::submit_time(runtime::TaskSink& sink, int64_t time) {
   const auto number = static_cast<int32_t>(time);
   const auto& slot = ring_[static_cast<size_t>(time) % ring_.size()];
-  emulator_.submit(runtime, time, 1, slot, number);
+  emulator_.submit(sink, time, 1, slot, number);
   const int64_t stokes = emulator_.stokes();
   WriteRowsArgs out{rows_, {stokes, rows_, job_.channels}, {}};
   if (emulator_.corrupts()) {
@@ -89,11 +98,26 @@ void Simulation::submit_time(runtime::Runtime& runtime, int64_t time) {
       writer->write_time(time, uvw_m, stokes == 4 ? "IQUV" : "I", vis);
     };
   }
-  runtime.submit(runtime::make_task(write_rows_codelet(), std::move(out),
-                                    {{emulator_.corrupts() ? slot.vis : slot.model, Access::read},
-                                     {slot.uvw, Access::read},
-                                     {token_, Access::read_write}},
-                                    {number}, 1));
+  sink.submit(runtime::make_task(write_rows_codelet(), std::move(out),
+                                 {{emulator_.corrupts() ? slot.vis : slot.model, Access::read},
+                                  {slot.uvw, Access::read},
+                                  {token_, Access::read_write}},
+                                 {number}, 1));
+}
+
+void Simulation::submit(runtime::TaskSink& sink, int cpus) {
+  token_ = sink.create({"writer", 64, 0});
+  const int64_t slots = ring_slots(cpus);
+  std::vector<std::pair<int64_t, int64_t>> blocks;
+  for (int64_t t = 0; t < job_.times; ++t) blocks.emplace_back(t, 1);
+  emulator_.begin(sink, blocks, static_cast<size_t>(slots));
+  for (int64_t i = 0; i < slots; ++i) ring_.push_back(emulator_.create(sink, 1));
+  // Coordinates of a ring's worth of times come first, so that simulation never waits for the writer of the block before.
+  for (int64_t t = 0; t < slots; ++t) submit_uvw(sink, t);
+  for (int64_t t = 0; t < job_.times && !sink.failed(); ++t) {
+    submit_time(sink, t);
+    if (t + slots < job_.times) submit_uvw(sink, t + slots);
+  }
 }
 
 double Simulation::run(graphs::RunRecord& record) {
@@ -101,30 +125,18 @@ double Simulation::run(graphs::RunRecord& record) {
   const auto start = std::chrono::steady_clock::now();
   runtime::Runtime runtime(graphs::with_fxt_folder(job_.runtime, graphs::run_prefix(job_.output)));
   record.phase("start");
-  token_ = runtime.create({"writer", 64, 0});
-  const int64_t slots = ring_slots(runtime.info().cpus);
-  std::vector<std::pair<int64_t, int64_t>> blocks;
-  for (int64_t t = 0; t < job_.times; ++t) blocks.emplace_back(t, 1);
-  emulator_.begin(runtime, blocks, static_cast<size_t>(slots));
-  for (int64_t i = 0; i < slots; ++i) ring_.push_back(emulator_.create(runtime, 1));
   if (emulator_.has_flags())
     writer_->flag_with([this](int64_t time, uint8_t* flag) { emulator_.flags(time, 1, flag); });
   {
     const graphs::RunWatch watch(runtime, 0);
-    // Coordinates of a ring's worth of times come first, so that simulation never waits for the writer of the block before.
-    for (int64_t t = 0; t < slots; ++t) submit_uvw(runtime, t);
-    for (int64_t t = 0; t < job_.times && !runtime.failed(); ++t) {
-      submit_time(runtime, t);
-      if (t + slots < job_.times) submit_uvw(runtime, t + slots);
-    }
+    submit(runtime, runtime.info().cpus);
     runtime.wait_all();
   }
   record.phase("graph");
   const std::string truth = emulator_.write_truth();
   writer_->commit();
   record.phase("products");
-  graphs::leave_run(graphs::run_prefix(job_.output), job_.workflow_text, record, runtime,
-                    rows_ * job_.times * job_.channels);
+  graphs::leave_run(graphs::run_prefix(job_.output), job_.workflow_text, record, runtime, visibilities());
   runtime.learn();
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   spdlog::info("{}: {} rows x {} channels, {}, in {:.2f} s", job_.output, rows_ * job_.times, job_.channels,
@@ -137,6 +149,17 @@ double Simulation::run(graphs::RunRecord& record) {
 }
 
 }  // namespace
+
+namespace graphs {
+
+RecordedFacts record_simulation(const SimulateJob& job, runtime::TaskSink& sink) {
+  auto simulation = std::make_shared<Simulation>(job, false);
+  const int cpus = std::max(job.runtime.cpus, 1);
+  simulation->submit(sink, cpus);
+  return {simulation->visibilities(), simulation->bytes(simulation->ring_slots(cpus)), simulation};
+}
+
+}  // namespace graphs
 
 double run_simulate(const SimulateJob& job) {
   graphs::RunRecord record(job.runtime.trace);

@@ -294,7 +294,7 @@ traces::ExperimentRun run_one(const ExperimentSpec& spec, const std::vector<std:
 std::vector<std::string> without_policy(const ExperimentSpec& spec, const std::vector<std::string>& point) {
   std::vector<std::string> settings;
   for (size_t a = 0; a < spec.axes.size(); ++a)
-    if (spec.axes[a] != "runtime.scheduler") settings.push_back(point[a]);
+    if (!spec.axes[a].starts_with("runtime.scheduler")) settings.push_back(point[a]);
   return settings;
 }
 
@@ -358,7 +358,8 @@ void calibrate_policies(const ExperimentSpec& spec, const fs::path& runs) {
 std::vector<std::string> planned_settings(const ExperimentSpec& spec, const std::vector<std::string>& point) {
   std::vector<std::string> settings;
   for (size_t a = 0; a < spec.axes.size(); ++a)
-    if (spec.axes[a] != "machine" && spec.axes[a] != "runtime.scheduler" && spec.axes[a] != "runtime.gpus" &&
+    if (spec.axes[a] != "machine" && spec.axes[a] != "runtime.scheduler" &&
+        spec.axes[a] != "runtime.scheduler_parameters" && spec.axes[a] != "runtime.gpus" &&
         spec.axes[a] != "runtime.io_workers")
       settings.push_back(point[a]);
   return settings;

@@ -9,6 +9,7 @@
 
 #include "graphs/calibrate/directions.hpp"
 #include "io/effects.hpp"
+#include "runtime/scheduler_parameters.hpp"
 
 namespace fringeflow::graphs {
 namespace {
@@ -35,6 +36,8 @@ RuntimeOptions runtime_options(const Workflow& workflow) {
   const Values values(workflow.runtime, runtime_section().options);
   RuntimeOptions runtime;
   runtime.scheduler = values.text("scheduler");
+  runtime.scheduler_parameters = value_or<std::vector<std::string>>(values.at("scheduler_parameters"), {});
+  runtime::scheduler_environment(runtime.scheduler_parameters);  // mistakes are found before anything runs
   runtime.cpus = static_cast<int>(values.integer("cpus"));
   runtime.gpus = static_cast<int>(values.integer("gpus"));
   runtime.io_workers = static_cast<int>(values.integer("io_workers"));

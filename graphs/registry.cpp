@@ -43,6 +43,13 @@ const SectionSchema& runtime_section() {
            .doc = "scheduling policy of the compute workers",
            .fallback = "auto",
            .example = "dmda"},
+          {.key = "scheduler_parameters",
+           .kind = Kind::text_list,
+           .doc = "parameters of the policy, as StarPU names them: alpha, beta, gamma, idle_power, ready, "
+                  "sorted_above, "
+                  "sorted_below (dm*), ntasks_threshold, exp_len_threshold (modular-*-prefetching), "
+                  "rand_seed (random)",
+           .example = "beta=2,alpha=1"},
           {.key = "cpus",
            .kind = Kind::count_or_auto,
            .doc = "compute workers on CPU cores",

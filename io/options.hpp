@@ -79,6 +79,7 @@ struct WriteOptions {
 /// 'auto' is -1 for counts, 0 for memory.
 struct RuntimeOptions {
   std::string scheduler = "auto";
+  std::vector<std::string> scheduler_parameters;  ///< "beta=2" (runtime/scheduler_parameters.hpp)
   int cpus = -1, gpus = -1, io_workers = -1;
   int64_t memory_bytes = 0;
   std::string cache = "auto";  ///< folder of the visibilities' copy, "auto" or "none"

@@ -23,6 +23,7 @@
 #include "runtime/machine.hpp"
 #include "runtime/memory.hpp"
 #include "runtime/nvtx.hpp"
+#include "runtime/scheduler_parameters.hpp"
 
 namespace fringeflow::runtime {
 namespace {
@@ -273,10 +274,12 @@ Runtime::Runtime(const RuntimeOptions& options) : impl_(std::make_unique<Impl>()
     if (!found->refused.empty())
       throw UserError("runtime.scheduler: '" + found->name + "' cannot be used: " + found->refused);
   }
+  const auto parameters = scheduler_environment(options.scheduler_parameters);
   if (runtime_alive.exchange(true)) throw RunError("a Runtime is already alive in this process");
 
   // Two runs on one machine must not pin themselves to the same cores; glibc must give freed blocks back.
   setenv("STARPU_WORKERS_NOBIND", "1", 1);
+  for (const auto& [name, value] : parameters) setenv(name.c_str(), value.c_str(), 1);
   if (options.fxt) {
 #ifdef STARPU_USE_FXT
     std::filesystem::create_directories(options.fxt_folder);

@@ -29,14 +29,18 @@ build_jobs() {
 # configure_and_build PRESET [TARGET...]: CMake configure and build of one preset against our StarPU.
 configure_and_build() {
   local preset=$1; shift
-  local prefix
+  local prefix prefix_simgrid simgrid=()
   prefix=$("$repo_root/scripts/setup" --starpu-prefix)
+  # Forecasts by StarPU itself are a part of the program where its simulated build is there.
+  if [ "$preset" = release ] && prefix_simgrid=$("$repo_root/scripts/setup" --simgrid --starpu-prefix 2>/dev/null); then
+    simgrid=(-DSTARPU_SIMGRID_PREFIX="$prefix_simgrid")
+  fi
   say "configuring preset '$preset' (StarPU in $prefix)"
   if command -v ccache >/dev/null; then
     export CMAKE_CXX_COMPILER_LAUNCHER=ccache CMAKE_CUDA_COMPILER_LAUNCHER=ccache
     export CCACHE_BASEDIR=$repo_root CCACHE_NOHASHDIR=1  # another clone of the same source finds what this one compiled
   fi
-  cmake --preset "$preset" -S "$repo_root" -DSTARPU_PREFIX="$prefix" >&2
+  cmake --preset "$preset" -S "$repo_root" -DSTARPU_PREFIX="$prefix" "${simgrid[@]}" >&2
   say "building in build/$preset with $(build_jobs) jobs"
   local targets=()
   [ $# -eq 0 ] || targets=(--target "$@")

@@ -84,6 +84,8 @@ MachineDescription read_machine(const std::string& file, const YAML::Node& node,
   read_map(file, node, name,
            {{"doc", [&](const YAML::Node& n, const std::string&) { machine.doc = n.as<std::string>(); }},
             {"name", [&](const YAML::Node& n, const std::string&) { machine.name = n.as<std::string>(); }},
+            {"nodes", into_count(machine.nodes)},
+            {"network", into_bytes(machine.network_bytes_s)},
             {"cores", into_count(machine.cores)},
             {"memory",
              [&](const YAML::Node& n, const std::string& key) {
@@ -134,6 +136,7 @@ MachineDescription read_machine(const std::string& file, const YAML::Node& node,
             {"embodied_kgco2", into(machine.embodied_kgco2)},
             {"embodied_kgco2_per_core", into(machine.embodied_kgco2, cores)},
             {"lifetime_h", into(machine.lifetime_h)}});
+  if (machine.nodes < 1) fail(file, node, "nodes must be at least 1");
   if (machine.cores < 1) fail(file, node, "cores must be at least 1");
   if (!(machine.core_speed > 0) || !(machine.gpu_speed > 0)) fail(file, node, "speeds must be above 0");
   if (!(machine.lifetime_h > 0)) fail(file, node, "lifetime_h must be above 0");

@@ -13,6 +13,8 @@ namespace fringeflow::traces {
 
 struct MachineDescription {
   std::string name, doc;
+  int nodes = 1;               ///< alike; all else is of one of them, but price and carbon, which are of all
+  double network_bytes_s = 0;  ///< of each node's link to the others
   int cores = 1;
   int64_t memory_bytes = 0;
   double core_speed = 1;  ///< times the core on which the cost records were made

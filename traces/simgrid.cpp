@@ -14,6 +14,7 @@
 
 #include "io/atomic_file.hpp"
 #include "io/error.hpp"
+#include "runtime/scheduler_parameters.hpp"
 
 extern char** environ;
 
@@ -144,7 +145,7 @@ void write_platform(const fs::path& folder, const SimulatedMachine& machine, int
 }
 
 /// @return exit status
-int run(const std::string& program, const fs::path& folder) {
+int run(const std::string& program, const fs::path& folder, const std::vector<std::string>& parameters) {
   const std::string graph = folder / "graph", result = folder / "result", log = folder / "log";
   std::vector<std::string> variables;
   for (char** one = environ; *one != nullptr; ++one)
@@ -153,6 +154,8 @@ int run(const std::string& program, const fs::path& folder) {
   variables.push_back(std::string("STARPU_HOSTNAME=") + kHost);
   variables.push_back("STARPU_HOME=" + folder.string());
   variables.emplace_back("STARPU_SILENT=1");
+  for (const auto& [name, value] : runtime::scheduler_environment(parameters))
+    variables.push_back(name + "=" + value);
   std::vector<char*> environment;
   for (auto& one : variables) environment.push_back(one.data());
   environment.push_back(nullptr);
@@ -236,7 +239,7 @@ runtime::Timeline simulate_with_simgrid(const std::vector<Task>& tasks,
     fmt::format_to(to, "\n");
   }
   write(folder.path / "graph", graph);
-  if (const int status = run(program, folder.path); status != 0) {
+  if (const int status = run(program, folder.path, machine.scheduler_parameters); status != 0) {
     std::string log = io::read_file((folder.path / "log").string());
     while (!log.empty() && log.back() == '\n') log.pop_back();
     throw RunError(

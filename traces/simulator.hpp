@@ -14,8 +14,9 @@ namespace fringeflow::traces {
 struct SimulatedMachine {
   int cpus = 1, io_workers = 2, gpus = 0;
   std::string scheduler = "prio";
-  double link_bytes_s = 25e9;                  ///< host to each GPU
-  double read_bytes_s = 0, write_bytes_s = 0;  ///< of the disk, shared; 0: it is in the tasks' own times
+  std::vector<std::string> scheduler_parameters;  ///< of StarPU's own policies: not imitated
+  double link_bytes_s = 25e9;                     ///< host to each GPU
+  double read_bytes_s = 0, write_bytes_s = 0;     ///< of the disk, shared; 0: it is in the tasks' own times
   double submit_s = 4e-6;    ///< the submitter's time for a task (4 to 7 us measured with StarPU 1.4)
   double overhead_s = 5e-6;  ///< a worker's time around a task
 };

@@ -65,6 +65,7 @@ traces::SimulatedMachine resolve(RuntimeOptions& options, const traces::MachineD
   simulated.scheduler = options.scheduler != "auto" ? options.scheduler
                         : simulated.gpus > 0        ? "dmdas"
                                                     : "prio";
+  simulated.scheduler_parameters = options.scheduler_parameters;
   simulated.link_bytes_s = machine.link_bytes_s;
   simulated.read_bytes_s = machine.read_bytes_s;
   simulated.write_bytes_s = machine.write_bytes_s;
@@ -157,7 +158,8 @@ RecordedRuns recorded_runs(const std::string& run, const std::vector<Job>& jobs)
     runs.push_back(nullptr);
     if (!base || i >= then.size() || kind_of(then[i]) != kind_of(jobs[i])) continue;
     // Of jobs that leave theirs in the same folder, the last one's is there.
-    if (std::find(folders.begin() + static_cast<std::ptrdiff_t>(i) + 1, folders.end(), folders[i]) != folders.end())
+    if (std::find(folders.begin() + static_cast<std::ptrdiff_t>(i) + 1, folders.end(), folders[i]) !=
+        folders.end())
       continue;
     const fs::path folder = *base / folders[i];
     std::error_code ignored;
@@ -170,6 +172,12 @@ RecordedRuns recorded_runs(const std::string& run, const std::vector<Job>& jobs)
 
 Forecast forecast(std::vector<Job> jobs, const traces::MachineDescription& machine,
                   const RecordedRuns& recorded, GraphCache* cache, Engine engine, const std::string& only) {
+  if (machine.nodes > 1)
+    throw UserError(fmt::format(
+        "forecast: {} has {} nodes, and the program runs on one: its data have no owners among ranks, so "
+        "that there is no graph for several that StarPU-MPI could be given under SMPI; forecast one of its "
+        "nodes (nodes: 1)",
+        machine.name, machine.nodes));
   const auto run_of = [&](size_t i) { return i < recorded.size() ? recorded[i].get() : nullptr; };
   traces::SimulatedMachine simulated;
   for (size_t i = 0; i < jobs.size(); ++i) simulated = resolve(runtime_of(jobs[i]), machine, run_of(i));
@@ -227,7 +235,10 @@ Forecast forecast(std::vector<Job> jobs, const traces::MachineDescription& machi
                      ? "StarPU in its SimGrid mode, on the job's task graph"
                      : "Fringeflow's own discrete-event simulation of the job's task graph"},
       {"machine", machine.name},
-      {"policy", engine == Engine::simgrid ? "StarPU's own" : traces::simulated_policy(simulated.scheduler)},
+      {"policy", engine == Engine::simgrid ? "StarPU's own"
+                 : simulated.scheduler_parameters.empty()
+                     ? traces::simulated_policy(simulated.scheduler)
+                     : traces::simulated_policy(simulated.scheduler) + ", its parameters not imitated"},
       {"recorded_run", rests_on != nullptr ? nlohmann::json(rests_on->path()) : nullptr},
       {"slowdown_since_run", graph_s > 0 ? slowdown / graph_s : 1},
       {"unseen_by_simulation", graph_s > 0 ? unseen / graph_s : 1},

@@ -138,7 +138,7 @@ TEST(Footprint, AstroCampsHundredRuns) {
 }
 
 TEST(MachineFile, Shipped) {
-  EXPECT_THAT(shipped_machines(), ElementsAre("this", "node64", "node4h100"));
+  EXPECT_THAT(shipped_machines(), ElementsAre("this", "node64", "node4h100", "cluster4"));
   for (const auto& name : shipped_machines()) {
     const auto machine = load_machine(name);
     EXPECT_GT(machine.cores, 0) << name;
@@ -147,6 +147,8 @@ TEST(MachineFile, Shipped) {
   }
   EXPECT_EQ(load_machine("node4h100").gpus, 4);
   EXPECT_EQ(load_machine("node4h100").read_bytes_s, 6e9);
+  EXPECT_EQ(load_machine("cluster4").nodes, 4);
+  EXPECT_EQ(load_machine("cluster4").network_bytes_s, 12.5e9);
 }
 
 TEST(MachineFile, OnesOwn) {
@@ -166,6 +168,7 @@ TEST(MachineFile, MistakesAreNamed) {
       {power + "coers: 8\n", "2: bad: unknown key 'coers'"},
       {power + "cores: many\n", "2: cores must be a number"},
       {power + "memory: 12\n", "2: memory"},
+      {power + "nodes: 0\n", "nodes must be at least 1"},
       {power + "cores: 0\n", "cores must be at least 1"},
       {"cores: 8\n", "power is missing"},
       {"cores: [\n", "bad.yaml"}};

@@ -102,6 +102,30 @@ TEST_F(StagesAhead, WhatOnlyARunTellsIsRefused) {
   }
 }
 
+TEST_F(StagesAhead, ParametersOfPolicies) {
+  simulate("s.ms", "s.csv", 20, 4);
+  const std::string image = "image s.ms --size 128 --cell 10asec -o x --set runtime.scheduler=dmda --set ";
+  expect_ok(image + "runtime.scheduler_parameters=beta=2,alpha=1.5");
+  const auto typo = run(image + "runtime.scheduler_parameters=betta=2");
+  EXPECT_EQ(typo.code, 2);
+  EXPECT_THAT(typo.text, HasSubstr("NAME=NUMBER with one of alpha, beta"));
+  EXPECT_EQ(run(image + "runtime.scheduler_parameters=beta=many").code, 2);
+  const auto ahead = forecast("x-run/workflow.yaml");
+  EXPECT_THAT(ahead["forecast"]["policy"].get<std::string>(), HasSubstr("parameters not imitated"));
+  folder_.write(
+      "spec.yaml",
+      "workflow: x-run/workflow.yaml\nrepeats: 1\naxes: {runtime.scheduler_parameters: [[beta=1], [beta=1, "
+      "alpha=2]]}\n");
+  EXPECT_THAT(expect_ok("experiment spec.yaml -o results"), HasSubstr("pixels: the same"));
+}
+
+TEST_F(StagesAhead, SeveralNodesAreRefused) {
+  write_workflow("w");
+  const auto answer = run("forecast w.yaml --machine cluster4");
+  EXPECT_EQ(answer.code, 2);
+  EXPECT_THAT(answer.text, HasSubstr("has 4 nodes, and the program runs on one"));
+}
+
 TEST_F(StagesAhead, ExperimentsRunWholeWorkflows) {
   write_workflow("w");
   folder_.write(

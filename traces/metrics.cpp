@@ -13,32 +13,39 @@ using runtime::Timeline;
 
 namespace {
 
-/// Times with I/O, with at least one and with at least two compute tasks running.
+/// Times with I/O, with data on their way to a GPU, with at least one and with at least two compute tasks running.
 void overlaps(const Timeline& timeline, Metrics& result) {
   struct Edge {
     double at;
-    int compute, io;
+    int compute, io, transfers;
   };
   std::vector<Edge> edges;
   for (const auto& task : timeline.tasks) {
     const bool io = timeline.workers[static_cast<size_t>(task.worker)].role == Role::io;
-    edges.push_back({task.start_s, io ? 0 : 1, io ? 1 : 0});
-    edges.push_back({task.end_s, io ? 0 : -1, io ? -1 : 0});
+    edges.push_back({task.start_s, io ? 0 : 1, io ? 1 : 0, 0});
+    edges.push_back({task.end_s, io ? 0 : -1, io ? -1 : 0, 0});
+    if (task.device != runtime::Device::cuda || !(task.fetch_s > 0)) continue;
+    edges.push_back({task.start_s - task.fetch_s, 0, 0, 1});
+    edges.push_back({task.start_s, 0, 0, -1});
   }
   std::sort(edges.begin(), edges.end(), [](const Edge& a, const Edge& b) { return a.at < b.at; });
-  double under_io = 0, hidden = 0, at_least_two = 0, last = 0;
-  int compute = 0, io = 0;
+  double under_io = 0, hidden = 0, at_least_two = 0, last = 0, hidden_transfers = 0;
+  int compute = 0, io = 0, transfers = 0;
   for (const auto& edge : edges) {
     const double span = edge.at - last;
     if (io > 0) under_io += span;
     if (io > 0 && compute > 0) hidden += span;
     if (compute > 1) at_least_two += span;
+    if (transfers > 0) result.transfers_s += span;
+    if (transfers > 0 && compute > 0) hidden_transfers += span;
     last = edge.at;
     compute += edge.compute;
     io += edge.io;
+    transfers += edge.transfers;
   }
   if (result.makespan_s > 0) result.serial_share = std::clamp(1 - at_least_two / result.makespan_s, 0.0, 1.0);
   if (under_io > 0) result.hidden_io = hidden / under_io;
+  if (result.transfers_s > 0) result.hidden_transfers = hidden_transfers / result.transfers_s;
 }
 
 void worker_times(const Timeline& timeline, Metrics& result) {
@@ -130,16 +137,25 @@ Metrics metrics(const Timeline& timeline) {
 }
 
 nlohmann::json to_json(const Metrics& metrics, const Timeline& timeline) {
-  nlohmann::json json{
-      {"makespan_s", metrics.makespan_s},         {"utilisation", metrics.utilisation},
-      {"hidden_io", metrics.hidden_io},           {"serial_share", metrics.serial_share},
-      {"area_bound_s", metrics.area_bound_s},     {"critical_path_s", metrics.critical_path_s},
-      {"efficiency", metrics.efficiency()},       {"load_imbalance", metrics.load_imbalance},
-      {"overhead_share", metrics.overhead_share}, {"compute_busy_s", metrics.busy_compute_s},
-      {"io_busy_s", metrics.busy_io_s},           {"model_error", metrics.model_error},
-      {"tasks", timeline.tasks.size()},           {"flops", metrics.flops},
-      {"task_bytes", metrics.task_bytes},         {"codelets", per_codelet(timeline, metrics)},
-      {"workers", nlohmann::json::array()}};
+  nlohmann::json json{{"makespan_s", metrics.makespan_s},
+                      {"utilisation", metrics.utilisation},
+                      {"hidden_transfers", metrics.hidden_transfers},
+                      {"transfers_s", metrics.transfers_s},
+                      {"hidden_io", metrics.hidden_io},
+                      {"serial_share", metrics.serial_share},
+                      {"area_bound_s", metrics.area_bound_s},
+                      {"critical_path_s", metrics.critical_path_s},
+                      {"efficiency", metrics.efficiency()},
+                      {"load_imbalance", metrics.load_imbalance},
+                      {"overhead_share", metrics.overhead_share},
+                      {"compute_busy_s", metrics.busy_compute_s},
+                      {"io_busy_s", metrics.busy_io_s},
+                      {"model_error", metrics.model_error},
+                      {"tasks", timeline.tasks.size()},
+                      {"flops", metrics.flops},
+                      {"task_bytes", metrics.task_bytes},
+                      {"codelets", per_codelet(timeline, metrics)},
+                      {"workers", nlohmann::json::array()}};
   for (size_t i = 0; i < timeline.workers.size(); ++i) {
     const auto& time = metrics.workers[i];
     const auto& worker = timeline.workers[i];

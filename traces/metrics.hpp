@@ -23,9 +23,11 @@ struct Metrics {
   double busy_compute_s = 0, busy_io_s = 0;
   double utilisation = 0;  ///< busy compute time / (compute workers x makespan)
   double hidden_io = 1;  ///< share of the time with an I/O task running during which a compute task runs too
-  double serial_share = 0;     ///< share of the makespan with at most one compute worker busy
-  double area_bound_s = 0;     ///< busy compute time / compute workers
-  double critical_path_s = 0;  ///< longest chain of tasks that wait for each other, by their measured times
+  double transfers_s = 0;       ///< with data on their way to a GPU that waits for them
+  double hidden_transfers = 1;  ///< share of that time during which a compute task runs
+  double serial_share = 0;      ///< share of the makespan with at most one compute worker busy
+  double area_bound_s = 0;      ///< busy compute time / compute workers
+  double critical_path_s = 0;   ///< longest chain of tasks that wait for each other, by their measured times
   std::vector<int64_t> critical_path;  ///< its tasks (ids), first to last
   double load_imbalance = 1;           ///< busiest compute worker's time / mean
   double overhead_share = 0;           ///< overhead and fetching / (all workers x makespan)

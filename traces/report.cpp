@@ -92,6 +92,9 @@ std::string report_text(const StoredRun& run) {
                    percent(number(m, "efficiency"))));
   line("utilisation", fmt::format("{} of the compute workers; {} of the time at most one is busy",
                                   percent(number(m, "utilisation")), percent(number(m, "serial_share"))));
+  if (number(m, "transfers_s") > 0)
+    line("hidden transfers",
+         fmt::format("{} of {:.2f} s", percent(number(m, "hidden_transfers")), number(m, "transfers_s")));
   line("hidden I/O", fmt::format("{} of {:.2f} s", percent(number(m, "hidden_io")), number(m, "io_busy_s")));
   if (m.contains("pipeline")) line("pipeline", pipeline_line(m));
   line("memory", fmt::format("{:.0f} MiB at most", number(m, "peak_memory_bytes") / (1 << 20)));

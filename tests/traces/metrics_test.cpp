@@ -79,6 +79,17 @@ TEST(Metrics, ReadingUnderComputing) {
   EXPECT_NEAR(result.utilisation, 1. / 4, kRounding);
 }
 
+TEST(Metrics, TransfersUnderComputing) {
+  auto run = timeline(5, {{0, 0, 2}, {1, 3, 5}});
+  EXPECT_EQ(metrics(run).hidden_transfers, 1) << "there are none";
+  EXPECT_EQ(metrics(run).transfers_s, 0);
+  run.workers[1].device = run.tasks[1].device = Device::cuda;
+  run.tasks[1].fetch_s = 2;  // from 1 to 3; the other worker computes until 2
+  EXPECT_NEAR(metrics(run).transfers_s, 2, kRounding);
+  EXPECT_NEAR(metrics(run).hidden_transfers, 0.5, kRounding);
+  EXPECT_NEAR(metrics(run).serial_share, 1, kRounding) << "a transfer is no work";
+}
+
 TEST(Metrics, TasksOfNoLength) {
   const auto result = metrics(timeline(1, {{0, 0, 0}, {0, 0, 1}, {1, 0.5, 0.5}, {2, 0.5, 0.5}}));
   EXPECT_NEAR(result.serial_share, 1, kRounding);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "codelets/registry.hpp"
 
+#include "codelets/average/average.hpp"
 #include "codelets/calibrate/calibrate_tasks.hpp"
 #include "codelets/calibrate/directions_tasks.hpp"
 #include "codelets/corrupt/corrupt_tasks.hpp"
@@ -29,6 +30,7 @@ std::vector<const runtime::CodeletDef*> all_codelets() {
           &corrupt::screen_codelet(),
           &simulate_codelet(),
           &corrupt::corrupt_codelet(),
+          &average::average_codelet(),
           &handover::to_correlations_codelet(),
           &handover::calibration_rows_codelet(),
           &handover::geometry_codelet(),

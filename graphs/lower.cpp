@@ -200,6 +200,7 @@ SimulateJob simulate_job(const Stage& stage) {
   if (const auto text = values.text("beam"); !text.empty()) job.beam = parse_beam(text);
   if (const auto text = values.text("rfi"); !text.empty()) job.rfi = parse_rfi(text);
   if (const auto text = values.text("flags"); !text.empty()) job.flags = parse_flags(text);
+  if (const auto text = values.text("averaging"); !text.empty()) job.averaging = parse_averaging(text);
   const auto smearing = values.text("smearing");
   job.bandwidth_smearing = smearing == "bandwidth" || smearing == "both";
   job.time_smearing = smearing == "time" || smearing == "both";
@@ -292,6 +293,9 @@ class InMemory {
       if (!used_.insert(one).second) refuse(*one, fmt::format("'{}' is used more than once", one->id));
     PipelineJob job;
     job.simulate = simulate_job(*chain.back());
+    if (job.simulate.averaging.any())
+      refuse(*chain.back(),
+             fmt::format("'{}' (simulate) averages what it writes to a file", chain.back()->id));
     job.simulate.autocorrelations = false;  // nothing in memory takes them
     job.imaging = imaging_job(workflow_, write);
     if (!job.imaging.image.facet_gains.empty()) refuse(write, "facet_gains correct what is read from files");

@@ -185,6 +185,13 @@ StageSchema simulate_stage() {
                   "phase centre",
            .fallback = "none",
            .choices = {"none", "bandwidth", "time", "both"}},
+          {.key = "averaging",
+           .kind = Kind::text,
+           .doc =
+               "average in time, longer on shorter baselines: field=ANGLE[,smearing=0.01][,interval=60s], "
+               "the diameter of the field, the share of its flux that a point at its edge may lose, and the "
+               "longest average",
+           .example = "field=2deg,smearing=0.01,interval=60s"},
           {.key = "seed", .kind = Kind::integer, .doc = "of all that is random", .fallback = "1", .min = 0},
           {.key = "output",
            .kind = Kind::output_path,

@@ -41,6 +41,7 @@ struct CorrelationAccess::Impl {
   GainChain gains;
   std::vector<double> times_s;
   std::vector<std::pair<double, double>> bounds_s;
+  std::pair<double, double> row_lengths_s;
   bool failed = false;  ///< a write has failed: what casacore still holds cannot be written either
 
   std::string name() const { return detail::in_quotes(info.path); }
@@ -148,6 +149,7 @@ const std::vector<double>& CorrelationAccess::interval_times_s() const { return 
 const std::vector<std::pair<double, double>>& CorrelationAccess::interval_bounds_s() const {
   return impl_->bounds_s;
 }
+std::pair<double, double> CorrelationAccess::row_lengths_s() const { return impl_->row_lengths_s; }
 const std::vector<int>& CorrelationAccess::correlations(int window) const {
   return impl_->sub
       .data_descriptions[static_cast<size_t>(impl_->info.windows[static_cast<size_t>(window)].data_desc_id)]
@@ -162,7 +164,7 @@ std::vector<IntervalRows> CorrelationAccess::divide(double interval_s, int64_t t
   std::vector<double> times(static_cast<size_t>(m.info.rows));
   std::vector<casacore::Int> ids(times.size()), fields(times.size()), first(times.size()),
       second(times.size());
-  double integration_s = 0;
+  std::vector<double> lengths;
   translated(m.name() + " cannot be read", [&] {
     data_desc.attach(m.table, "DATA_DESC_ID");
     field.attach(m.table, "FIELD_ID");
@@ -176,7 +178,10 @@ std::vector<IntervalRows> CorrelationAccess::divide(double interval_s, int64_t t
     }
     if (m.table.tableDesc().isColumn("INTERVAL")) {
       integration.attach(m.table, "INTERVAL");
-      integration_s = integration(0);
+      lengths.resize(times.size());
+      for (int64_t begin = 0; begin < m.info.rows; begin += kScanRows)
+        detail::get_scalars(integration, {{begin, std::min(begin + kScanRows, m.info.rows)}},
+                            lengths.data() + begin);
     }
   });
   const auto antennas = static_cast<int>(m.info.antennas.size());
@@ -202,11 +207,16 @@ std::vector<IntervalRows> CorrelationAccess::divide(double interval_s, int64_t t
            !(only.time_s.begin && times[i] < *only.time_s.begin) &&
            !(only.time_s.end && times[i] > *only.time_s.end);
   };
-  double begin_s = INFINITY, end_s = -INFINITY;
+  double begin_s = INFINITY, end_s = -INFINITY, integration_s = 0;
+  m.row_lengths_s = {INFINITY, 0};
   for (size_t i = 0; i < times.size(); ++i)
     if (selected(i)) {
+      if (times[i] < begin_s && !lengths.empty()) integration_s = lengths[i];
       begin_s = std::min(begin_s, times[i]);
       end_s = std::max(end_s, times[i]);
+      if (lengths.empty()) continue;
+      m.row_lengths_s.first = std::min(m.row_lengths_s.first, lengths[i]);
+      m.row_lengths_s.second = std::max(m.row_lengths_s.second, lengths[i]);
     }
   if (begin_s > end_s) throw RunError(m.name() + ": no rows are selected");
   const double span_s = end_s - begin_s;

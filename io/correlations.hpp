@@ -76,6 +76,8 @@ class CorrelationAccess final : public CorrelationSource {
   std::vector<IntervalRows> divide(double interval_s, int64_t target_visibilities) override;
   const std::vector<double>& interval_times_s() const override;
   const std::vector<std::pair<double, double>>& interval_bounds_s() const override;
+  /// Shortest and longest INTERVAL of the rows; known after divide().
+  std::pair<double, double> row_lengths_s() const;
   void read_uvw(const ChunkSpec& chunk, View<double, 2> uvw_m) override;
 
   void read(const ChunkSpec& chunk, CorrelationBuffers& out);

@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "io/constants.hpp"
 #include "io/error.hpp"
 #include "io/quantity.hpp"
 
@@ -173,6 +174,28 @@ FlagModel parse_flags(std::string_view text) {
     if (plus == std::string_view::npos) return flags;
     text = text.substr(plus + 1);
   }
+}
+
+AveragingOptions parse_averaging(std::string_view text) {
+  AveragingOptions averaging;
+  for (const auto& [key, value] : pairs_of(text)) {
+    if (key == "field") {
+      averaging.field_rad = parse_quantity(value, Dimension::angle);
+      if (!(averaging.field_rad > 0 && averaging.field_rad <= kPi))
+        throw UserError(fmt::format("field: '{}' is not an angle above 0 and up to 180deg", value));
+    } else if (key == "smearing") {
+      averaging.smearing = parse_number(value);
+      if (!(averaging.smearing > 0 && averaging.smearing < 1))
+        throw UserError(fmt::format("smearing: '{}' is not a share above 0 and below 1", value));
+    } else if (key == "interval") {
+      averaging.interval_s = parse_quantity(value, Dimension::duration);
+      if (!(averaging.interval_s > 0)) throw UserError("interval must be above 0");
+    } else {
+      throw UserError(fmt::format("averaging has no key '{}'; keys are field, smearing, interval", key));
+    }
+  }
+  if (!averaging.any()) throw UserError("averaging: say how wide the field is: field=2deg");
+  return averaging;
 }
 
 }  // namespace fringeflow

@@ -27,4 +27,7 @@ RfiModel parse_rfi(std::string_view text);
 /// "rfi", a share "0.05", or both joined by '+'.
 FlagModel parse_flags(std::string_view text);
 
+/// "field=2deg,smearing=0.01,interval=60s"; the field is needed.
+AveragingOptions parse_averaging(std::string_view text);
+
 }  // namespace fringeflow

@@ -220,6 +220,19 @@ struct NewMeasurementSet {
   std::vector<std::string> correlations{"XX", "XY", "YX", "YY"};  ///< linear or circular, in this order
   bool autocorrelations = false;
   double sigma_jy = 0;  ///< of the noise, for SIGMA and the weights 1 / σ²; 0: weights and SIGMA are 1
+  /// [baseline], integrations that become one row, powers of two (io/averaging.hpp); empty: every one is a row.
+  std::vector<int32_t> averaging;
+};
+
+/// Consecutive rows of a new set.
+struct RowBlock {
+  std::vector<int32_t> antennas;                                   ///< [row][2]
+  std::vector<double> time_s, centroid_s, interval_s, exposure_s;  ///< [row], MJD UTC and durations
+  View<const double, 2> uvw_m;                                     ///< [row][3]
+  View<const std::complex<float>, 3> vis;                          ///< [row][channel][correlation], Jy
+  std::vector<uint8_t> flag;  ///< the same extents, 0 or 1; empty: nothing is flagged
+  std::vector<float>
+      samples;  ///< [row][channel], integrations in a visibility, that weights go with; empty: 1
 };
 
 class ObservationGeometry;
@@ -255,7 +268,12 @@ class SimulationWriter {
   /// The same for visibilities as they are stored.
   /// @param vis [baseline][channel][correlation], Jy
   void write_time(int64_t time_index, View<const double, 2> uvw_m, View<const std::complex<float>, 3> vis);
-  /// Makes the set appear under its name. Throws RunError if a time has not been written or the disk is full.
+  /// Any rows, where `averaging` makes them other than those of one time. Throws RunError: disk full. One call at a time.
+  void write_rows(int64_t first_row, const RowBlock& rows);
+  /// The same for [stokes][row][channel], as in write_time(); `rows.vis` is not looked at.
+  void write_rows(int64_t first_row, RowBlock rows, const std::string& stokes,
+                  View<const std::complex<float>, 3> stokes_vis);
+  /// Makes the set appear under its name. Throws RunError if a row has not been written or the disk is full.
   void commit();
 
  private:

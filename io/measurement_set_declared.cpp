@@ -55,6 +55,16 @@ MeasurementSet::MeasurementSet(const std::string& path, const NewMeasurementSet&
     geometry.antenna_uvw(
         time, {declared.uvw_m[static_cast<size_t>(time * declared.antennas)].data(), {declared.antennas, 3}});
   m.info.rows = declared.times * declared.baselines();
+  if (!set.averaging.empty()) {
+    declared.pairs = geometry.pairs();
+    const AveragedRows rows(set.averaging, declared.times);
+    for (int64_t block = 0; block < rows.blocks(); ++block)
+      for (const AveragedRow& row : rows.block(block)) {
+        const auto& [p, q] = declared.pairs[static_cast<size_t>(row.baseline)];
+        if (p != q) declared.averaged.push_back(row);
+      }
+    m.info.rows = static_cast<int64_t>(declared.averaged.size());
+  }
   m.declared = std::move(declared);
 }
 
@@ -82,22 +92,41 @@ std::vector<ChunkSpec> detail::DeclaredSet::scan(
   return chunks;
 }
 
+std::array<double, 3> detail::DeclaredSet::baseline_uvw(int64_t time, size_t first, size_t second) const {
+  const auto* at = uvw_m.data() + time * antennas;
+  const auto &p = at[first], &q = at[second];
+  return {q[0] - p[0], q[1] - p[1], q[2] - p[2]};
+}
+
 void detail::DeclaredSet::read_uvw(const ChunkSpec& chunk, const std::optional<Direction>& centre,
                                    View<double, 2> out) const {
   const bool turned = centre && !same_direction(*centre, phase_centre);
   const Rotation rotation = turned ? rotation_between(phase_centre, *centre) : Rotation{};
-  int64_t row = chunk.row_ranges.front().first, written = 0;
-  const int64_t end = chunk.row_ranges.front().second;
-  // Rows are [time][antenna 1][antenna 2 > antenna 1].
-  int64_t time = row / baselines(), rest = row % baselines(), first = 0;
-  while (rest >= antennas - 1 - first) rest -= antennas - 1 - first++;
-  for (int64_t second = first + 1 + rest; row < end; ++row, ++written) {
-    const auto &p = uvw_m[static_cast<size_t>(time * antennas + first)],
-               &q = uvw_m[static_cast<size_t>(time * antennas + second)];
-    const double d[3] = {q[0] - p[0], q[1] - p[1], q[2] - p[2]};
+  const auto [begin, end] = chunk.row_ranges.front();
+  const auto put = [&](int64_t row, const std::array<double, 3>& d) {
     for (size_t k = 0; k < 3; ++k)
-      out(written, static_cast<int64_t>(k)) =
+      out(row - begin, static_cast<int64_t>(k)) =
           turned ? rotation[k][0] * d[0] + rotation[k][1] * d[1] + rotation[k][2] * d[2] : d[k];
+  };
+  if (!averaged.empty()) {
+    for (int64_t row = begin; row < end; ++row) {
+      const AveragedRow& one = averaged[static_cast<size_t>(row)];
+      const auto& [p, q] = pairs[static_cast<size_t>(one.baseline)];
+      std::array<double, 3> mean{};
+      for (int64_t t = one.begin; t < one.begin + one.count; ++t) {
+        const auto d = baseline_uvw(t, static_cast<size_t>(p), static_cast<size_t>(q));
+        for (size_t k = 0; k < 3; ++k) mean[k] += d[k];
+      }
+      for (double& value : mean) value /= one.count;
+      put(row, mean);
+    }
+    return;
+  }
+  int64_t time = begin / baselines(), rest = begin % baselines(), first = 0;
+  while (rest >= antennas - 1 - first) rest -= antennas - 1 - first++;
+  int64_t second = first + 1 + rest;
+  for (int64_t row = begin; row < end; ++row) {
+    put(row, baseline_uvw(time, static_cast<size_t>(first), static_cast<size_t>(second)));
     if (++second < antennas) continue;
     if (++first + 1 == antennas) {
       first = 0;

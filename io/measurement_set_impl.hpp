@@ -16,6 +16,7 @@
 #include <utility>
 #include <vector>
 
+#include "io/averaging.hpp"
 #include "io/error.hpp"
 #include "io/measurement_set.hpp"
 #include "io/measurement_set_stokes.hpp"
@@ -203,11 +204,15 @@ struct DeclaredSet {
   std::vector<std::array<double, 3>> uvw_m;  ///< [time][antenna]
   int64_t times = 0, antennas = 0;
   Direction phase_centre;
+  std::vector<std::pair<int, int>> pairs;  ///< antennas of a baseline
+  std::vector<AveragedRow> averaged;       ///< its rows; empty: [time][antenna 1][antenna 2 > antenna 1]
   int64_t baselines() const { return antennas * (antennas - 1) / 2; }
   std::vector<ChunkSpec> scan(
       MeasurementSetInfo& info, int64_t target_visibilities, const std::optional<Direction>& centre,
       const std::function<void(const ChunkSpec&, View<const double, 2>)>& visit) const;
   void read_uvw(const ChunkSpec& chunk, const std::optional<Direction>& centre, View<double, 2> out) const;
+  /// UVW of a baseline at a time, towards `phase_centre`.
+  std::array<double, 3> baseline_uvw(int64_t time, size_t first, size_t second) const;
 };
 
 /// Which columns load_rows() reads.

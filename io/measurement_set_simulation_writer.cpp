@@ -9,6 +9,7 @@
 #include <casacore/ms/MeasurementSets/MeasurementSet.h>
 #include <casacore/tables/DataMan/StandardStMan.h>
 #include <casacore/tables/DataMan/TiledShapeStMan.h>
+#include <casacore/tables/Tables/ScaColDesc.h>
 #include <casacore/tables/Tables/SetupNewTab.h>
 #include <fmt/format.h>
 #include <unistd.h>
@@ -46,14 +47,22 @@ struct SimulationWriter::Impl {
   bool overwrite = false, committed = false;
   std::vector<int> codes;  ///< of the correlations
   std::vector<std::pair<int, int>> pairs;
-  std::vector<bool> written;
+  std::vector<bool> written;  ///< [row]
   std::function<void(int64_t, uint8_t*)> fill_flags;
   std::shared_ptr<OpenSet> open;
 
   void create();
   void fill_subtables();
   void fill_feed();
+  void describe_averaging();
+  int64_t rows() const {
+    const auto times = static_cast<int64_t>(set.times_s.size());
+    return set.averaging.empty() ? times * static_cast<int64_t>(pairs.size())
+                                 : AveragedRows(set.averaging, times).rows();
+  }
   void discard() noexcept;
+  /// Everything but the visibilities.
+  RowBlock rows_of_time(int64_t time_index, View<const double, 2> uvw_m) const;
 };
 
 void SimulationWriter::Impl::create() {
@@ -78,7 +87,7 @@ void SimulationWriter::Impl::create() {
   tile("WEIGHT", vectors);
   tile("SIGMA", vectors);
   tile("UVW", casacore::IPosition(2, 3, 4096));
-  open = std::make_shared<OpenSet>(setup, static_cast<casacore::rownr_t>(set.times_s.size() * pairs.size()));
+  open = std::make_shared<OpenSet>(setup, static_cast<casacore::rownr_t>(this->rows()));
   open->ms.createDefaultSubtables(casacore::Table::New);
   open->data.attach(open->ms, "DATA");
   open->flag.attach(open->ms, "FLAG");
@@ -172,6 +181,55 @@ void SimulationWriter::Impl::fill_subtables() {
   observation.releaseDate().put(0, end);
   observation.flagRow().put(0, false);
   fill_feed();
+  if (!set.averaging.empty()) describe_averaging();
+}
+
+/// The subtables by which DP3 knows baseline-dependent averaging (proposed for MS 3: BDA_TIME_AXIS, BDA_FACTORS).
+void SimulationWriter::Impl::describe_averaging() {
+  using casacore::Int, casacore::ScalarColumn, casacore::ScalarColumnDesc;
+  const auto subtable = [&](const char* name, const casacore::TableDesc& description,
+                            casacore::rownr_t rows) {
+    casacore::SetupNewTable setup(temporary + "/" + name, description, casacore::Table::New);
+    casacore::Table table(setup, rows);
+    open->ms.rwKeywordSet().defineTable(name, table);
+    return table;
+  };
+  casacore::TableDesc axis_columns("BDA_TIME_AXIS", "1", casacore::TableDesc::Scratch);
+  axis_columns.rwKeywordSet().define("BDA_TIME_AXIS_VERSION", "1.0");
+  for (const char* column : {"BDA_TIME_AXIS_ID", "FIELD_ID", "BDA_FREQ_AXIS_ID"})
+    axis_columns.addColumn(ScalarColumnDesc<Int>(column));
+  for (const char* column :
+       {"IS_BDA_APPLIED", "SINGLE_FACTOR_PER_BASELINE", "INTEGER_INTERVAL_FACTORS", "HAS_BDA_ORDERING"})
+    axis_columns.addColumn(ScalarColumnDesc<casacore::Bool>(column));
+  for (const char* column : {"MAX_TIME_INTERVAL", "MIN_TIME_INTERVAL", "UNIT_TIME_INTERVAL"})
+    axis_columns.addColumn(ScalarColumnDesc<casacore::Double>(column));
+  casacore::Table axis = subtable("BDA_TIME_AXIS", axis_columns, 1);
+  for (const char* column : {"BDA_TIME_AXIS_ID", "FIELD_ID", "BDA_FREQ_AXIS_ID"})
+    ScalarColumn<Int>(axis, column).put(0, 0);
+  const auto [least, most] = std::minmax_element(set.averaging.begin(), set.averaging.end());
+  // A last average that the observation ends in is shorter than its factor says.
+  const auto times = static_cast<Int>(set.times_s.size());
+  const bool regular =
+      std::all_of(set.averaging.begin(), set.averaging.end(), [&](int n) { return times % n == 0; });
+  ScalarColumn<casacore::Bool>(axis, "IS_BDA_APPLIED").put(0, true);
+  ScalarColumn<casacore::Bool>(axis, "SINGLE_FACTOR_PER_BASELINE").put(0, regular);
+  ScalarColumn<casacore::Bool>(axis, "INTEGER_INTERVAL_FACTORS").put(0, true);
+  ScalarColumn<casacore::Bool>(axis, "HAS_BDA_ORDERING").put(0, true);
+  ScalarColumn<casacore::Double>(axis, "MAX_TIME_INTERVAL").put(0, *most * set.interval_s);
+  ScalarColumn<casacore::Double>(axis, "MIN_TIME_INTERVAL").put(0, *least * set.interval_s);
+  ScalarColumn<casacore::Double>(axis, "UNIT_TIME_INTERVAL").put(0, set.interval_s);
+
+  casacore::TableDesc factor_columns("BDA_FACTORS", "1", casacore::TableDesc::Scratch);
+  for (const char* column : {"BDA_TIME_AXIS_ID", "ANTENNA1", "ANTENNA2", "FACTOR", "SPECTRAL_WINDOW_ID"})
+    factor_columns.addColumn(ScalarColumnDesc<Int>(column));
+  casacore::Table factors = subtable("BDA_FACTORS", factor_columns, pairs.size());
+  for (const char* column : {"BDA_TIME_AXIS_ID", "SPECTRAL_WINDOW_ID"})
+    ScalarColumn<Int>(factors, column).fillColumn(0);
+  for (casacore::rownr_t b = 0; b < pairs.size(); ++b) {
+    ScalarColumn<Int>(factors, "ANTENNA1").put(b, pairs[b].first);
+    ScalarColumn<Int>(factors, "ANTENNA2").put(b, pairs[b].second);
+    ScalarColumn<Int>(factors, "FACTOR").put(b, set.averaging[b]);
+  }
 }
 
 void SimulationWriter::Impl::fill_feed() {
@@ -227,7 +285,7 @@ SimulationWriter::SimulationWriter(const std::string& path, const NewMeasurement
   std::error_code ignored;
   if (!overwrite && fs::exists(m.path, ignored))
     throw UserError(in_quotes(m.path) + " exists already: remove it or choose another name");
-  m.written.assign(description.times_s.size(), false);
+  m.written.assign(static_cast<size_t>(m.rows()), false);
   fs::path folder = fs::path(m.path).parent_path();
   if (folder.empty()) folder = ".";
   if (!fs::is_directory(folder, ignored))
@@ -269,65 +327,109 @@ void SimulationWriter::uvw_m(int64_t time_index, View<double, 2> uvw_m) const {
   impl_->geometry->baseline_uvw({at.data(), {antennas, 3}}, uvw_m);
 }
 
+RowBlock SimulationWriter::Impl::rows_of_time(int64_t time_index, View<const double, 2> uvw_m) const {
+  const size_t rows = pairs.size();
+  const double time_s = set.times_s[static_cast<size_t>(time_index)];
+  RowBlock block;
+  block.antennas = geometry->baseline_antennas();
+  block.time_s = block.centroid_s = std::vector<double>(rows, time_s);
+  block.interval_s = block.exposure_s = std::vector<double>(rows, set.interval_s);
+  block.uvw_m = uvw_m;
+  if (fill_flags) {
+    block.flag.resize(rows * set.freq_hz.size() * codes.size());
+    fill_flags(time_index, block.flag.data());
+  }
+  return block;
+}
+
 void SimulationWriter::write_time(int64_t time_index, View<const double, 2> uvw_m, const std::string& stokes,
                                   View<const std::complex<float>, 3> stokes_vis) {
-  const std::array<int64_t, 3> extents{baselines(), static_cast<int64_t>(impl_->set.freq_hz.size()),
-                                       static_cast<int64_t>(impl_->codes.size())};
-  std::vector<std::complex<float>> vis(static_cast<size_t>(extents[0] * extents[1] * extents[2]));
-  correlations_of(stokes, impl_->codes, stokes_vis, {vis.data(), extents});
-  write_time(time_index, uvw_m, View<const std::complex<float>, 3>(vis.data(), extents));
+  write_rows(time_index * baselines(), impl_->rows_of_time(time_index, uvw_m), stokes, stokes_vis);
 }
 
 void SimulationWriter::write_time(int64_t time_index, View<const double, 2> uvw_m,
                                   View<const std::complex<float>, 3> vis) {
+  RowBlock block = impl_->rows_of_time(time_index, uvw_m);
+  block.vis = vis;
+  write_rows(time_index * baselines(), block);
+}
+
+void SimulationWriter::write_rows(int64_t first_row, RowBlock rows, const std::string& stokes,
+                                  View<const std::complex<float>, 3> stokes_vis) {
+  const std::array<int64_t, 3> extents{stokes_vis.extent(1), stokes_vis.extent(2),
+                                       static_cast<int64_t>(impl_->codes.size())};
+  std::vector<std::complex<float>> vis(static_cast<size_t>(extents[0] * extents[1] * extents[2]));
+  correlations_of(stokes, impl_->codes, stokes_vis, {vis.data(), extents});
+  rows.vis = {vis.data(), extents};
+  write_rows(first_row, rows);
+}
+
+void SimulationWriter::write_rows(int64_t first_row, const RowBlock& block) {
   Impl& m = *impl_;
-  const auto channels = static_cast<int64_t>(m.set.freq_hz.size()),
-             correlations = static_cast<int64_t>(m.codes.size()), rows = baselines();
-  const std::pair<int64_t, int64_t> range{time_index * rows, (time_index + 1) * rows};
+  const int64_t rows = block.vis.extent(0), channels = block.vis.extent(1),
+                correlations = block.vis.extent(2);
   translated(fmt::format("{} cannot be written", in_quotes(m.path)), [&] {
     using casacore::IPosition;
-    const auto slicer = detail::row_slicer(range);
+    const auto slicer = detail::row_slicer({first_row, first_row + rows});
     const auto scalars = [&](const char* column, auto value) {
       using T = decltype(value);
       casacore::ScalarColumn<T>(m.open->ms, column)
           .putColumnRange(slicer, casacore::Vector<T>(static_cast<size_t>(rows), value));
     };
-    const double time = m.set.times_s[static_cast<size_t>(time_index)];
-    for (const char* column : {"TIME", "TIME_CENTROID"}) scalars(column, time);
-    for (const char* column : {"EXPOSURE", "INTERVAL"}) scalars(column, m.set.interval_s);
+    const auto each = [&](const char* column, const std::vector<double>& values) {
+      casacore::ScalarColumn<double>(m.open->ms, column)
+          .putColumnRange(slicer, casacore::Vector<double>(values));
+    };
+    each("TIME", block.time_s);
+    each("TIME_CENTROID", block.centroid_s);
+    each("INTERVAL", block.interval_s);
+    each("EXPOSURE", block.exposure_s);
     for (const char* column : {"ARRAY_ID", "DATA_DESC_ID", "FEED1", "FEED2", "FIELD_ID", "OBSERVATION_ID"})
       scalars(column, casacore::Int{0});
     for (const char* column : {"PROCESSOR_ID", "STATE_ID"}) scalars(column, casacore::Int{-1});
     scalars("SCAN_NUMBER", casacore::Int{1});
     scalars("FLAG_ROW", casacore::Bool{false});
     casacore::Vector<casacore::Int> first(static_cast<size_t>(rows)), second(static_cast<size_t>(rows));
-    for (size_t b = 0; b < m.pairs.size(); ++b) {
-      first[b] = m.pairs[b].first;
-      second[b] = m.pairs[b].second;
+    for (size_t i = 0; i < static_cast<size_t>(rows); ++i) {
+      first[i] = block.antennas[2 * i];
+      second[i] = block.antennas[2 * i + 1];
     }
     casacore::ScalarColumn<casacore::Int>(m.open->ms, "ANTENNA1").putColumnRange(slicer, first);
     casacore::ScalarColumn<casacore::Int>(m.open->ms, "ANTENNA2").putColumnRange(slicer, second);
     casacore::Array<double> baselines_m(IPosition(2, 3, rows));
-    std::copy_n(uvw_m.data(), 3 * rows, baselines_m.data());
+    for (int64_t row = 0; row < rows; ++row)
+      std::copy_n(&block.uvw_m(row, 0), 3, baselines_m.data() + 3 * row);
     m.open->uvw.putColumnRange(slicer, baselines_m);
     const IPosition cells(3, correlations, channels, rows), vectors(2, correlations, rows);
     m.open->data.putColumnRange(
-        slicer, casacore::Array<casacore::Complex>(cells, const_cast<std::complex<float>*>(vis.data()),
+        slicer, casacore::Array<casacore::Complex>(cells, const_cast<std::complex<float>*>(block.vis.data()),
                                                    casacore::SHARE));
     casacore::Array<casacore::Bool> flags(cells, false);
-    if (m.fill_flags) {
-      std::vector<uint8_t> raw(static_cast<size_t>(vis.size()));
-      m.fill_flags(time_index, raw.data());
-      std::transform(raw.begin(), raw.end(), flags.data(), [](uint8_t one) { return one != 0; });
-    }
+    std::transform(block.flag.begin(), block.flag.end(), flags.data(), [](uint8_t one) { return one != 0; });
     m.open->flag.putColumnRange(slicer, flags);
     const auto sigma = static_cast<float>(m.set.sigma_jy > 0 ? m.set.sigma_jy : 1),
                weight = 1 / (sigma * sigma);
-    m.open->weight_spectrum.putColumnRange(slicer, casacore::Array<casacore::Float>(cells, weight));
-    m.open->weight.putColumnRange(slicer, casacore::Array<casacore::Float>(vectors, weight));
-    m.open->sigma.putColumnRange(slicer, casacore::Array<casacore::Float>(vectors, sigma));
+    casacore::Array<casacore::Float> spectrum(cells, weight), weights(vectors, weight),
+        sigmas(vectors, sigma);
+    if (!block.samples.empty()) {
+      float* cell = spectrum.data();
+      for (int64_t row = 0; row < rows; ++row) {
+        double sum = 0;
+        for (int64_t c = 0; c < channels; ++c) {
+          const float n = block.samples[static_cast<size_t>(row * channels + c)];
+          cell = std::fill_n(cell, correlations, n * weight);
+          sum += n;
+        }
+        const auto mean = static_cast<float>(sum / static_cast<double>(channels)) * weight;
+        std::fill_n(weights.data() + row * correlations, correlations, mean);
+        std::fill_n(sigmas.data() + row * correlations, correlations, 1 / std::sqrt(mean));
+      }
+    }
+    m.open->weight_spectrum.putColumnRange(slicer, spectrum);
+    m.open->weight.putColumnRange(slicer, weights);
+    m.open->sigma.putColumnRange(slicer, sigmas);
   });
-  m.written[static_cast<size_t>(time_index)] = true;
+  std::fill_n(m.written.begin() + first_row, rows, true);
 }
 
 void SimulationWriter::commit() {
@@ -335,7 +437,7 @@ void SimulationWriter::commit() {
   const auto missing = std::find(m.written.begin(), m.written.end(), false);
   if (missing != m.written.end())
     throw RunError(
-        fmt::format("{}: time {} was never written", in_quotes(m.path), missing - m.written.begin()));
+        fmt::format("{}: row {} was never written", in_quotes(m.path), missing - m.written.begin()));
   translated(fmt::format("{} cannot be written", in_quotes(m.path)), [&] {
     detail::check_flush(m.temporary, m.path);
     m.open->ms.flush();

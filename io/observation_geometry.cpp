@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "io/observation_geometry.hpp"
 
+#include "io/averaging.hpp"
 #include "io/measurement_set_impl.hpp"
 
 #include <casacore/casa/Quanta/MVuvw.h>
@@ -64,7 +65,12 @@ void ObservationGeometry::check() const {
 }
 
 uint64_t ObservationGeometry::set_bytes() const {
-  const uint64_t rows = set_.times_s.size() * pairs_.size(), cell = codes_.size() * set_.freq_hz.size();
+  const uint64_t rows =
+      set_.averaging.empty()
+          ? set_.times_s.size() * pairs_.size()
+          : static_cast<uint64_t>(
+                AveragedRows(set_.averaging, static_cast<int64_t>(set_.times_s.size())).rows());
+  const uint64_t cell = codes_.size() * set_.freq_hz.size();
   return rows * (cell * 12 + (cell + 7) / 8 + codes_.size() * 8 + 24 + 84) + (1 << 20);
 }
 

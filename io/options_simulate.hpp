@@ -70,6 +70,14 @@ struct FlagModel {
   bool any() const { return rfi || random > 0; }
 };
 
+/// Averaging of what was simulated, in time, longer on shorter baselines.
+struct AveragingOptions {
+  double field_rad = 0;    ///< diameter of the field that must not smear; 0: no averaging
+  double smearing = 0.01;  ///< share of its flux that a point at the field's edge may lose on a baseline
+  double interval_s = 60;  ///< the longest average
+  bool any() const { return field_rad > 0; }
+};
+
 /// One simulated observation: sources seen by a station layout, by direct sum, into a new MeasurementSet.
 struct SimulateJob {
   std::string layout_file;  ///< stations as text, or a MeasurementSet whose antennas are used
@@ -93,6 +101,7 @@ struct SimulateJob {
   RfiModel rfi;
   FlagModel flags;
   bool bandwidth_smearing = false, time_smearing = false;
+  AveragingOptions averaging;
   uint64_t seed = 1;
   std::string output;  ///< the new MeasurementSet; the truth is beside it
   RuntimeOptions runtime;

@@ -19,11 +19,13 @@ struct UvwArgs {
 };
 const runtime::CodeletDef& uvw_codelet();
 
-/// Buffers: vis [stokes][row][channel] or [row][channel][correlation] (read), uvw_m (read), token (read-write).
+/// Buffers: vis [stokes][row][channel] or [row][channel][correlation] (read), uvw_m [row][columns] (read), of which the first three are
+/// u, v and w, token (read-write).
 struct WriteRowsArgs {
   int64_t rows = 0;
   std::array<int64_t, 3> extents{};  ///< of vis
   std::function<void(View<const double, 2>, View<const std::complex<float>, 3>)> write;
+  int64_t columns = 3;
 };
 const runtime::CodeletDef& write_rows_codelet();
 

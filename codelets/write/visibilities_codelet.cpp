@@ -10,7 +10,7 @@ void uvw_body(const runtime::BodyContext& context) {
 }
 void write_body(const runtime::BodyContext& context) {
   const auto& args = context.arguments<WriteRowsArgs>();
-  args.write(View<const double, 2>(context[1].as<const double>(), {args.rows, 3}),
+  args.write(View<const double, 2>(context[1].as<const double>(), {args.rows, args.columns}),
              View<const std::complex<float>, 3>(context[0].as<const std::complex<float>>(), args.extents));
 }
 double uvw_work(const void* arguments) {

@@ -105,6 +105,7 @@ class Calibration {
     access_ = std::make_shared<io::CorrelationAccess>(job.ms, std::move(rows), job.apply_column);
     source_ = access_;
     plan();
+    warn_of_long_rows(*access_, job.interval_s);
   }
   Calibration(const CalibrateJob& job, std::shared_ptr<io::CorrelationSource> source,
               graphs::CalibrationData& data)
@@ -632,6 +633,15 @@ RecordedFacts record_calibration(const CalibrateJob& job, std::shared_ptr<io::Co
 }
 
 }  // namespace graphs
+
+void warn_of_long_rows(const io::CorrelationAccess& data, double interval_s) {
+  const auto [shortest_s, longest_s] = data.row_lengths_s();
+  if (interval_s <= 0 || longest_s < 1.01 * interval_s || longest_s < 1.01 * shortest_s) return;
+  spdlog::warn(
+      "{}: averages of short baselines are up to {:g} s long: an interval of {:g} s has those whose "
+      "middle is in it",
+      data.info().path, longest_s, interval_s);
+}
 
 int64_t reference_antenna(const io::MeasurementSetInfo& info, const std::string& name) {
   if (name.empty()) return -1;

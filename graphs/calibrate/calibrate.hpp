@@ -79,4 +79,7 @@ void normalise_amplitudes(io::GainTable& table);
 /// Number of the antenna with this name, −1 for an empty one. Throws UserError.
 int64_t reference_antenna(const io::MeasurementSetInfo& info, const std::string& name);
 
+/// Says so when averages of several lengths are longer than what is solved for: a row counts where its middle is.
+void warn_of_long_rows(const io::CorrelationAccess& data, double interval_s);
+
 }  // namespace fringeflow

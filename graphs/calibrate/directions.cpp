@@ -145,6 +145,7 @@ Directional::Directional(const CalibrateJob& job, io::CorrelationSelection rows)
   position_m_ = std::move(positions);
   for (auto& part : access_->divide(job.interval_s, kChunkVisibilities))
     units_.push_back({std::move(part), {}, {}});
+  warn_of_long_rows(*access_, job.interval_s);
   check_windows();
   models_ = models_of(job, units_.front().rows.chunks.front().phase_centre);
   for (auto& unit : units_) {

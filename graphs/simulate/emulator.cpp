@@ -11,6 +11,7 @@
 #include "graphs/simulate/beam.hpp"
 #include "graphs/simulate/simulate.hpp"
 #include "io/atomic_file.hpp"
+#include "io/averaging.hpp"
 #include "io/error.hpp"
 #include "io/layout.hpp"
 
@@ -71,6 +72,12 @@ io::NewMeasurementSet describe_observation(const SimulateJob& job) {
   set.sigma_jy = job.noise.sefd_jy > 0
                      ? job.noise.sefd_jy / std::sqrt(2 * job.channel_width_hz * job.interval_s)
                      : job.noise.sigma_jy;
+  if (job.averaging.any()) {
+    if (job.averaging.interval_s < job.interval_s)
+      throw UserError(fmt::format("averaging: an interval of {:g} s is shorter than an integration, {:g} s",
+                                  job.averaging.interval_s, job.interval_s));
+    set.averaging = io::integrations_to_average(set, job.averaging);
+  }
   return set;
 }
 

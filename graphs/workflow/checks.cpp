@@ -218,6 +218,7 @@ void check_effects(const Stage& stage, Diagnostics& diagnostics) {
   check("beam", parse_beam);
   check("rfi", parse_rfi);
   check("flags", parse_flags);
+  check("averaging", parse_averaging);
 }
 
 void check_file(const Setting& setting, const std::string& key, const std::string& path,

@@ -278,6 +278,7 @@ TEST(Registry, ComputingIsDoneOnGpusToo) {
       {"calibration_rows", "its flags are the host's"},
       {"geometry", "its UVW and flags are the host's"},
       {"to_stokes", "counts flags, and ends the run where the density of weights was wrong"},
+      {"average", "follows simulate on its way to the disk"},
   };
   std::set<std::string> without;
   bool any = false;

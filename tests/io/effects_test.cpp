@@ -36,6 +36,15 @@ TEST(Effects, NoiseScreensAndBeams) {
   EXPECT_EQ(parse_beam("b.fits").file, "b.fits");
 }
 
+TEST(Effects, Averaging) {
+  const auto averaging = parse_averaging("field=2deg,smearing=0.05,interval=2min");
+  EXPECT_DOUBLE_EQ(averaging.field_rad, kPi / 90);
+  EXPECT_EQ(averaging.smearing, 0.05);
+  EXPECT_EQ(averaging.interval_s, 120);
+  EXPECT_EQ(parse_averaging("field=1deg").smearing, 0.01);
+  EXPECT_FALSE(AveragingOptions{}.any());
+}
+
 TEST(Effects, MistakesAreNamed) {
   struct Case {
     std::string message, word;
@@ -51,6 +60,11 @@ TEST(Effects, MistakesAreNamed) {
       {message_of<UserError>([] { parse_noise("-1Jy"); }), "below 0"},
       {message_of<UserError>([] { parse_screen("rms=0.1,hight=3km"); }), "no key 'hight'"},
       {message_of<UserError>([] { parse_screen("rms=0.1,scale=0km"); }), "scale"},
+      {message_of<UserError>([] { parse_averaging("interval=60s"); }), "field=2deg"},
+      {message_of<UserError>([] { parse_averaging("field=1deg,smearing=2"); }), "'2' is not a share"},
+      {message_of<UserError>([] { parse_averaging("field=0deg"); }), "'0deg'"},
+      {message_of<UserError>([] { parse_averaging("feild=1deg"); }), "no key 'feild'"},
+      {message_of<UserError>([] { parse_averaging("field=1deg,interval=0s"); }), "above 0"},
       {message_of<UserError>([] { parse_beam("gaussian"); }), "no beam"},
       {message_of<UserError>([] { parse_beam("gaussian:0deg"); }), "above 0"},
   };

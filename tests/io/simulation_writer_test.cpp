@@ -124,7 +124,7 @@ TEST(SimulationWriterTest, ExistingSetsAreNotReplacedUnlessAsked) {
   {
     io::SimulationWriter writer(path + "/", description(), true);
     writer.write_time(1, {uvw.data(), {10, 3}}, "I", {vis.data(), {1, 10, 2}});
-    EXPECT_THAT(message_of<RunError>([&] { writer.commit(); }), HasSubstr("time 0"));
+    EXPECT_THAT(message_of<RunError>([&] { writer.commit(); }), HasSubstr("row 0"));
     EXPECT_EQ(casacore::Table(path).nrow(), 75u);
     writer.write_time(0, {uvw.data(), {10, 3}}, "I", {vis.data(), {1, 10, 2}});
     writer.commit();

@@ -37,7 +37,7 @@ struct ColumnWriter::Impl {
   casacore::ArrayColumn<casacore::Double> uvw;
   casacore::ScalarColumn<casacore::Bool> flag_row;
   bool has_flag_row = false;
-  std::vector<std::complex<float>> buffer;
+  std::vector<std::complex<float>> buffer, part;  ///< of write(), kept
   bool failed = false;  ///< a write has failed: what casacore still holds cannot be written either
 
   std::string name() const { return detail::in_quotes(info.path); }
@@ -323,7 +323,6 @@ void ColumnWriter::write(const ChunkSpec& chunk, const std::string& stokes,
   const int64_t step = static_cast<int64_t>(correlations.size()), cell = step * chunk.channels;
   const int64_t block = std::max<int64_t>(kBlockBytes / (8 * cell) / m.tiling.rows, 1) * m.tiling.rows;
   const auto kinds = static_cast<int64_t>(stokes.size());
-  std::vector<std::complex<float>> part;
   int64_t at = 0;
   for (auto [begin, end] : chunk.row_ranges) {
     while (begin < end) {
@@ -332,11 +331,11 @@ void ColumnWriter::write(const ChunkSpec& chunk, const std::string& stokes,
                         std::min(end, std::max((begin + block) / m.tiling.rows * m.tiling.rows, begin + 1)),
                     rows = stop - begin;
       m.buffer.resize(static_cast<size_t>(rows * cell));
-      part.resize(static_cast<size_t>(kinds * rows * chunk.channels));
+      m.part.resize(static_cast<size_t>(kinds * rows * chunk.channels));
       for (int64_t s = 0; s < kinds; ++s) {
-        std::copy_n(&stokes_vis(s, at, 0), rows * chunk.channels, part.data() + s * rows * chunk.channels);
+        std::copy_n(&stokes_vis(s, at, 0), rows * chunk.channels, m.part.data() + s * rows * chunk.channels);
       }
-      correlations_of(stokes, correlations, {part.data(), {kinds, rows, chunk.channels}},
+      correlations_of(stokes, correlations, {m.part.data(), {kinds, rows, chunk.channels}},
                       {m.buffer.data(), {rows, chunk.channels, step}});
       m.writing(
           fmt::format("{}: column {}, rows {} to {} cannot be written", m.name(), m.column, begin, stop - 1),

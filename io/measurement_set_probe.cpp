@@ -4,7 +4,9 @@
 // gigabytes one by one.
 #include "io/measurement_set_impl.hpp"
 
+#include <casacore/tables/Tables/ColumnDesc.h>
 #include <casacore/tables/Tables/TableColumn.h>
+#include <casacore/tables/Tables/TableDesc.h>
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/resource.h>
@@ -20,6 +22,7 @@
 #include <functional>
 #include <new>
 #include <set>
+#include <vector>
 
 namespace fringeflow::io::detail {
 namespace {
@@ -101,24 +104,35 @@ void read_cell(const Table& table, const std::string& column, casacore::rownr_t 
   if (cells.isDefined(row)) static_cast<void>(cells(row));
 }
 
-/// Shapes of some cells of an array column, the contents of its first and last; scalars here and there.
-void touch(const Table& table, const std::string& name) {
-  const auto rows = static_cast<int64_t>(table.nrow());
-  const auto& description = table.tableDesc().columnDesc(name);
-  const casacore::TableColumn column(table, name);
-  for (int64_t i = 0; i < std::min(rows, kSampledRows); ++i) {
-    const auto row =
-        static_cast<casacore::rownr_t>(rows <= kSampledRows ? i : i * (rows - 1) / (kSampledRows - 1));
-    if (!column.isDefined(row)) continue;
-    if (description.isArray())
-      static_cast<void>(column.shape(row));
-    else if (description.dataType() == casacore::TpInt)
-      static_cast<void>(column.asInt(row));
-    else if (description.dataType() == casacore::TpDouble)
-      static_cast<void>(column.asdouble(row));
+/// Exceptions are no matter here: this process will meet them when it opens the tables itself.
+template <class Body>
+void regardless(Body&& body) {
+  try {
+    body();
+  } catch (const std::exception&) {
   }
+}
+
+/// Shape of a cell of an array column, or a scalar.
+void touch(const casacore::TableColumn& column, casacore::rownr_t row) {
+  if (!column.isDefined(row)) return;
+  const auto& description = column.columnDesc();
+  if (description.isArray())
+    static_cast<void>(column.shape(row));
+  else if (description.dataType() == casacore::TpInt)
+    static_cast<void>(column.asInt(row));
+  else if (description.dataType() == casacore::TpDouble)
+    static_cast<void>(column.asdouble(row));
+}
+
+/// Contents of the first and the last cell of an array column.
+void read_ends(const Table& table, const casacore::ColumnDesc& description) {
+  const auto rows = static_cast<int64_t>(table.nrow());
   if (!description.isArray() || rows == 0) return;
-  for (const int64_t at : {int64_t{0}, rows - 1}) {
+  const std::string& name = description.name();
+  // A cell of a tiled column is read with its tile, which can be megabytes: the last will do.
+  const bool tiled = description.dataManagerType().startsWith("Tiled");
+  for (int64_t at = tiled ? rows - 1 : 0; at < rows; at += std::max<int64_t>(rows - 1, 1)) {
     const auto row = static_cast<casacore::rownr_t>(at);
     switch (description.dataType()) {
       case casacore::TpComplex:
@@ -139,18 +153,20 @@ void touch(const Table& table, const std::string& name) {
   }
 }
 
-/// Exceptions are no matter here: this process will meet them when it opens the tables itself.
-template <class Body>
-void regardless(Body&& body) {
-  try {
-    body();
-  } catch (const std::exception&) {
-  }
-}
-
 void look(const std::string& path) {
   const Table table = open_table(path, in_quotes(path));
-  for (const auto& name : table.tableDesc().columnNames()) regardless([&] { touch(table, name); });
+  const casacore::TableDesc description = table.actualTableDesc();
+  std::vector<casacore::TableColumn> columns;
+  for (const auto& name : description.columnNames()) regardless([&] { columns.emplace_back(table, name); });
+  // Row by row: a storage manager that keeps several columns would read its buckets again for each.
+  const auto rows = static_cast<int64_t>(table.nrow());
+  for (int64_t i = 0; i < std::min(rows, kSampledRows); ++i) {
+    const int64_t row = rows <= kSampledRows ? i : i * (rows - 1) / (kSampledRows - 1);
+    for (const auto& column : columns)
+      regardless([&] { touch(column, static_cast<casacore::rownr_t>(row)); });
+  }
+  for (const auto& name : description.columnNames())
+    regardless([&] { read_ends(table, description.columnDesc(name)); });
 }
 
 /// Name of the table that takes a child down.

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 #include <limits>
+#include <vector>
 
 #include "io/error.hpp"
 
@@ -148,7 +149,12 @@ void stokes_row(const StokesTerm& term, int64_t channels, int64_t correlations,
 void correlations_of(const std::string& stokes, std::span<const int> correlations,
                      View<const std::complex<float>, 3> stokes_vis, View<std::complex<float>, 3> vis) {
   using C = std::complex<float>;
-  const int64_t rows = vis.extent(0), channels = vis.extent(1), step = vis.extent(2);
+  const int64_t samples = vis.extent(0) * vis.extent(1), step = vis.extent(2);
+  struct Term {
+    const C* in = nullptr;
+    C factor;
+  };
+  std::vector<std::array<Term, 2>> terms(static_cast<size_t>(step));
   for (int64_t k = 0; k < step; ++k) {
     // The correlation is a sum of at most two Stokes parameters.
     const int code = correlations[static_cast<size_t>(k)];
@@ -185,25 +191,29 @@ void correlations_of(const std::string& stokes, std::span<const int> correlation
         }
         parts = {{{"IQUV"[code - kI], 1}, {0, 0}}};
     }
-    const C* in[2] = {nullptr, nullptr};
-    C factor[2] = {0, 0};
     for (size_t p = 0; p < 2; ++p) {
       const size_t at = parts[p].first ? stokes.find(parts[p].first) : std::string::npos;
       if (at == std::string::npos) continue;
-      in[p] = stokes_vis.data() + static_cast<int64_t>(at) * rows * channels;
-      factor[p] = parts[p].second;
-    }
-    C* out = vis.data() + k;
-    const auto times = [](C f, C v) {
-      return C(f.real() * v.real() - f.imag() * v.imag(), f.real() * v.imag() + f.imag() * v.real());
-    };
-    for (int64_t i = 0; i < rows * channels; ++i) {
-      C value = 0;
-      if (in[0]) value = times(factor[0], in[0][i]);
-      if (in[1]) value += times(factor[1], in[1][i]);
-      out[i * step] = value;
+      terms[static_cast<size_t>(k)][p] = {stokes_vis.data() + static_cast<int64_t>(at) * samples,
+                                          parts[p].second};
     }
   }
+  const auto times = [](C f, C v) {
+    return C(f.real() * v.real() - f.imag() * v.imag(), f.real() * v.imag() + f.imag() * v.real());
+  };
+  // Correlations of a sample lie together: all of them while their lines are in the cache.
+  constexpr int64_t kBlock = 512;
+  for (int64_t begin = 0; begin < samples; begin += kBlock)
+    for (int64_t k = 0; k < step; ++k) {
+      const auto& [one, other] = terms[static_cast<size_t>(k)];
+      C* out = vis.data() + k;
+      for (int64_t i = begin; i < std::min(begin + kBlock, samples); ++i) {
+        C value = 0;
+        if (one.in) value = times(one.factor, one.in[i]);
+        if (other.in) value += times(other.factor, other.in[i]);
+        out[i * step] = value;
+      }
+    }
 }
 
 }  // namespace fringeflow::io

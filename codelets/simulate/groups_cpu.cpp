@@ -33,12 +33,15 @@ void simulate_groups(const std::vector<SourceGroup>& groups, View<const double, 
                      const std::vector<double>& freq_hz, View<std::complex<float>, 3> vis,
                      View<const double, 2> tec, View<const int32_t, 2> antennas, const Smearing& smearing) {
   const int64_t stokes = vis.extent(0), channels = vis.extent(2);
-  std::fill_n(vis.data(), vis.size(), std::complex<float>(0));
-  std::vector<std::complex<float>> part(static_cast<size_t>(vis.size()));
+  if (groups.empty()) std::fill_n(vis.data(), vis.size(), std::complex<float>(0));
+  // The first group goes where the sum will be.
+  std::vector<std::complex<float>> part(groups.size() > 1 ? static_cast<size_t>(vis.size()) : 0);
   int64_t first = 0;
   for (const auto& group : groups) {
     const auto sources = static_cast<int64_t>(group.lmn.size() / 3);
-    const View<std::complex<float>, 3> out(part.data(), {stokes, vis.extent(1), channels});
+    const bool adds = &group != &groups.front();
+    const View<std::complex<float>, 3> out(adds ? part.data() : vis.data(),
+                                           {stokes, vis.extent(1), channels});
     SimulateArguments arguments{uvw_m, View<const double, 1>(freq_hz.data(), {channels}),
                                 View<const double, 2>(group.lmn.data(), {sources, 3}),
                                 View<const double, 3>(group.flux_jy.data(), {sources, channels, stokes}),
@@ -51,7 +54,7 @@ void simulate_groups(const std::vector<SourceGroup>& groups, View<const double, 
     first += sources;
     simulate_cpu(arguments);
     if (group.major_rad > 0 || group.minor_rad > 0) attenuate(group, uvw_m, freq_hz, out);
-    for (int64_t i = 0; i < vis.size(); ++i) vis.data()[i] += part[static_cast<size_t>(i)];
+    for (int64_t i = 0; adds && i < vis.size(); ++i) vis.data()[i] += part[static_cast<size_t>(i)];
   }
 }
 

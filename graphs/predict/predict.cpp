@@ -27,8 +27,8 @@ namespace {
 using runtime::Access;
 using runtime::DataId;
 
-constexpr int64_t kChunkVisibilities = int64_t{1} << 19;
-constexpr size_t kSlots = 8;
+constexpr int64_t kChunkVisibilities = int64_t{1} << 18;
+constexpr size_t kSlots = 8;  ///< at most
 
 constexpr int64_t kMiB = 1 << 20;
 /// Libraries, StarPU, casacore's tiles, and scratch of a few workers.
@@ -231,7 +231,8 @@ double Prediction::run(graphs::RunRecord& record) {
   runtime::Runtime runtime(graphs::with_fxt_folder(job_.runtime, prefix));
   record.phase("start");
   for (auto& target : targets_) target.token = runtime.create({"set", 64, 0});
-  for (size_t i = 0; i < kSlots; ++i) {
+  // Few workers need few slots: every page that is not touched is time.
+  for (size_t i = 0; i < std::min<size_t>(kSlots, static_cast<size_t>(2 * runtime.info().cpus + 2)); ++i) {
     Slot slot{runtime.create({"uvw", padded(rows * 24), 0}),
               runtime.create({"model", padded(samples * stokes_ * 8), 0}), -1};
     if (correlated > 0) slot.vis = runtime.create({"vis", padded(correlated * 8), 0});

@@ -262,6 +262,7 @@ SelfcalJob selfcal_job(const Stage& selfcal) {
   job.reference = values.text("reference");
   // A start model sets the flux scale; the model of an image is a little too faint, round after round.
   job.normalise = value_or<bool>(values.at("normalise"), job.start_model.empty());
+  job.directions = values.text("directions");
   job.apply_column = values.text("apply");
   job.plot = values.boolean("plot");
   return job;
@@ -363,16 +364,22 @@ std::optional<SolveKind> solve_kind(std::string_view name) {
 }
 
 SelfcalRound parse_round(std::string_view text) {
+  constexpr std::string_view kByDirection = "directions-";
   const size_t colon = text.find(':');
-  const auto kind = solve_kind(trim(text.substr(0, colon)));
+  std::string_view name = trim(text.substr(0, colon));
+  const bool by_direction = name.starts_with(kByDirection);
+  if (by_direction) name.remove_prefix(kByDirection.size());
+  const auto kind = solve_kind(name);
   if (!kind || colon == std::string_view::npos)
     throw UserError(
         fmt::format("'{}' is no round: KIND:INTERVAL, for example phase:60s, with KIND scalar-phase, phase, "
-                    "diagonal or full",
+                    "diagonal or full, or directions-scalar-phase, -phase, -diagonal or -tec",
                     text));
+  if (by_direction && *kind == SolveKind::full)
+    throw UserError(fmt::format("'{}': full has no directions; directions-diagonal has", text));
   const double interval_s = parse_quantity(text.substr(colon + 1), Dimension::duration);
   if (interval_s < 0) throw UserError(fmt::format("'{}': an interval below 0", text));
-  return {*kind, interval_s};
+  return {*kind, interval_s, by_direction};
 }
 
 std::vector<Job> lower(const Workflow& workflow, const std::string& command_line) {

@@ -116,6 +116,9 @@ StageSchema selfcal_stage() {
           "where that is given; components fainter than 10 x the noise are left out, and those of a source "
           "that is not told from a point become one), corrected for the "
           "latest gains of the other kind: phases, or amplitudes. "
+          "Rounds by direction come last, solve the data corrected for the gains before them, and each takes "
+          "the "
+          "place of the one before; their PREFIX-roundN-facets.reg has the facets. "
           "It ends after the last round, or when one lowers the dynamic range (peak of the restored image / "
           "1.4826 x its median absolute deviation) by more than 5 %. Round N leaves PREFIX-roundN-*.fits "
           "and PREFIX-roundN-gains.h5, the best round PREFIX-*.fits, and the table of the rounds is "
@@ -127,10 +130,17 @@ StageSchema selfcal_stage() {
           {.key = "rounds",
            .kind = Kind::text_list,
            .doc = "gains and interval of each round, KIND:INTERVAL, with KIND scalar-phase, phase, diagonal "
-                  "or full; "
+                  "or full, and then directions-scalar-phase, directions-phase, directions-diagonal or "
+                  "directions-tec, whose images are made of facets; "
                   "0s is one solution for all times",
            .required = true,
            .example = "phase:60s,phase:16s,diagonal:120s"},
+          {.key = "directions",
+           .kind = Kind::text,
+           .doc =
+               "of rounds by direction: the model's components in so many clusters, or by the nearest of the "
+               "directions in DS9 regions (FILE.reg)",
+           .example = "7"},
           {.key = "start_model",
            .kind = Kind::text,
            .doc = "model of the first round: point:FLUX in the phase centre, a catalogue (CSV), a component "

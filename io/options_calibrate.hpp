@@ -48,6 +48,7 @@ struct CalibrateJob {
 struct SelfcalRound {
   SolveKind solve = SolveKind::phase;
   double interval_s = 0;
+  bool by_direction = false;  ///< a gain for each of SelfcalJob::directions; its image is made of facets
 };
 
 /// Image -> model -> solve -> correct in memory -> image, in rounds.
@@ -59,6 +60,7 @@ struct SelfcalJob {
   Range uv_m, uv_lambda;              ///< limits on sqrt(u^2+v^2) of the visibilities that are fitted
   std::string reference;
   bool normalise = false;    ///< as CalibrateJob::normalise
+  std::string directions;    ///< of rounds by direction, as CalibrateJob::directions
   std::string apply_column;  ///< for the data corrected by the best round; empty: none
   bool plot = false;
   RuntimeOptions runtime;

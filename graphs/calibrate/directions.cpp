@@ -82,13 +82,7 @@ std::vector<io::SkyComponent> load_components(const std::string& model, const Di
 std::vector<DirectionModel> models_of(const CalibrateJob& job, const Direction& centre) {
   auto components = load_components(job.model, centre);
   if (job.directions.empty()) return {{"[D0]", centre, std::move(components)}};
-  int64_t count = 0;
-  const char* end = job.directions.data() + job.directions.size();
-  if (const auto [at, error] = std::from_chars(job.directions.data(), end, count);
-      error == std::errc() && at == end) {
-    if (count < 1) throw UserError("directions: at least 1");
-    return cluster(std::move(components), count);
-  }
+  if (const auto count = cluster_count(job.directions)) return cluster(std::move(components), *count);
   const auto facets = io::read_facets(job.directions);
   std::vector<std::string> names;
   std::vector<Direction> directions;
@@ -437,6 +431,8 @@ DirectionsSolved Directional::run(RunRecord* record) {
   runtime.wait_all();
   io::DirectionalGains out = gains(runtime);
   report(runtime, out);
+  if (job_.normalise && out.tables.front().amplitudes)
+    for (auto& table : out.tables) normalise_amplitudes(table);
   std::optional<io::TecTable> contents;
   if (job_.solve == SolveKind::tec) contents = tec(runtime, out);
   const io::TecTable* beside = contents ? &*contents : nullptr;
@@ -472,6 +468,15 @@ DirectionsSolved Directional::run(RunRecord* record) {
 
 }  // namespace
 
+std::optional<int64_t> cluster_count(const std::string& directions) {
+  int64_t count = 0;
+  const char* end = directions.data() + directions.size();
+  const auto [at, error] = std::from_chars(directions.data(), end, count);
+  if (error != std::errc() || at != end) return std::nullopt;
+  if (count < 1) throw UserError("directions: at least 1");
+  return count;
+}
+
 bool needs_directions(const CalibrateJob& job) {
   return !job.directions.empty() || job.solve == SolveKind::tec || job.smooth_hz > 0 || job.robust > 0;
 }
@@ -482,9 +487,7 @@ DirectionsSolved calibrate_directions(const CalibrateJob& job, const io::Correla
     throw UserError(
         "apply: gains of several directions do not correct one column; image with them per facet");
   DirectionsSolved solved = Directional(job, rows).run(record);
-  io::DirectionalGains& gains = solved.gains;
-  if (job.normalise && gains.tables.front().amplitudes)
-    for (auto& table : gains.tables) normalise_amplitudes(table);
+  const io::DirectionalGains& gains = solved.gains;
   if (!job.apply_column.empty()) {
     io::CorrelationSelection all = rows;
     all.column = job.column;

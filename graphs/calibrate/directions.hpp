@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #pragma once
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -11,6 +12,9 @@
 namespace fringeflow::graphs {
 
 class RunRecord;
+
+/// CalibrateJob::directions as a number of clusters; nothing where it is a file. Throws UserError for less than 1.
+std::optional<int64_t> cluster_count(const std::string& directions);
 
 /// Whether a job is for the solver of gains with directions, which also smooths, reweighs and fits electron contents.
 bool needs_directions(const CalibrateJob& job);

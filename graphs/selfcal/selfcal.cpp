@@ -21,6 +21,7 @@
 #include "io/correlations.hpp"
 #include "io/error.hpp"
 #include "io/fits_image.hpp"
+#include "io/regions.hpp"
 
 namespace fringeflow {
 namespace {
@@ -79,6 +80,7 @@ struct Target {
     Gains gains;
   };
   std::vector<Step> chain;
+  std::string facet_gains;  ///< h5parm of gains by direction, on top of the others; empty: none
   std::vector<Gains> gains() const {
     std::vector<Gains> all;
     for (const auto& step : chain) all.push_back(step.gains);
@@ -106,6 +108,8 @@ class Selfcal {
   std::string product(size_t round, const std::string& kind) const;
   std::string trusted_model(size_t round, const Quality& quality) const;
   void solve(size_t round, const std::string& model, std::vector<Target>& targets) const;
+  void solve_directions(const CalibrateJob& calibrate, size_t round, Target& target) const;
+  void check_directions() const;
   void publish(size_t best) const;
   void apply(const Target& target) const;
   std::string table() const;
@@ -124,6 +128,7 @@ Selfcal::Selfcal(const SelfcalJob& job) : job_(job) {
   if (imaging.image.stokes.find('I') == std::string::npos)
     throw UserError("selfcal: the model is Stokes I, which stokes must have");
   io::check_writable_prefix(imaging.write.prefix);
+  check_directions();
   for (const auto& path : imaging.ms) {
     Target target;
     target.path = path;
@@ -139,6 +144,19 @@ Selfcal::Selfcal(const SelfcalJob& job) : job_(job) {
       io::CorrelationAccess(path, rows_of(target), "").divide(round.interval_s, kChunkVisibilities);
     targets_.push_back(std::move(target));
   }
+}
+
+/// What gains by direction ask for besides.
+void Selfcal::check_directions() const {
+  if (std::none_of(job_.rounds.begin(), job_.rounds.end(), [](const auto& one) { return one.by_direction; }))
+    return;
+  if (job_.imaging.ms.size() > 1)
+    throw UserError("rounds: gains by direction are those of one MeasurementSet");
+  if (job_.imaging.image.stokes != "I")
+    throw UserError("rounds: with gains by direction stokes must be I: facets correct nothing else");
+  if (!job_.imaging.image.facet_gains.empty())
+    throw UserError("facet_gains: rounds by direction make their own; leave it out");
+  if (!graphs::cluster_count(job_.directions)) io::read_facets(job_.directions);
 }
 
 io::CorrelationSelection Selfcal::rows_of(const Target& target) const {
@@ -158,6 +176,7 @@ Quality Selfcal::image(size_t round) const {
   imaging.name = fmt::format("{} round {}", job_.imaging.name, round);
   GainsOfSets gains;
   for (const auto& target : targets_) gains.push_back(target.gains());
+  if (!targets_.front().facet_gains.empty()) imaging.image.facet_gains = targets_.front().facet_gains;
   run_imaging(imaging, gains);
   return quality_of(product(round, "image"));
 }
@@ -195,7 +214,8 @@ void Selfcal::solve(size_t round, const std::string& model, std::vector<Target>&
   const SelfcalRound& what = job_.rounds[round - 1];
   const bool amplitudes = what.solve == SolveKind::diagonal || what.solve == SolveKind::full;
   for (auto& target : targets) {
-    std::erase_if(target.chain, [&](const auto& step) { return step.amplitudes == amplitudes; });
+    if (!what.by_direction)
+      std::erase_if(target.chain, [&](const auto& step) { return step.amplitudes == amplitudes; });
     CalibrateJob calibrate;
     calibrate.ms = target.path;
     calibrate.model = model;
@@ -210,9 +230,22 @@ void Selfcal::solve(size_t round, const std::string& model, std::vector<Target>&
     calibrate.plot = job_.plot;
     calibrate.normalise = job_.normalise;
     calibrate.runtime = job_.runtime;
+    if (what.by_direction) {
+      solve_directions(calibrate, round, target);
+      continue;
+    }
     target.chain.push_back(
         {amplitudes, std::make_shared<const io::GainTable>(solve_gains(calibrate, rows_of(target)))});
   }
+}
+
+/// Gains by direction take the place of those of the round before.
+void Selfcal::solve_directions(const CalibrateJob& calibrate, size_t round, Target& target) const {
+  CalibrateJob job = calibrate;
+  job.directions = job_.directions;
+  job.facets = prefix(round) + "-facets.reg";
+  graphs::calibrate_directions(job, rows_of(target), nullptr);
+  target.facet_gains = job.output;
 }
 
 /// Copies the best round's products to the names that a run of `image` would have made.
@@ -240,10 +273,10 @@ void Selfcal::apply(const Target& target) const {
 }
 
 std::string Selfcal::table() const {
-  std::string text = fmt::format("{:>5}  {:<20} {:>12} {:>12} {:>14}\n", "round", "gains", "peak Jy/beam",
+  std::string text = fmt::format("{:>5}  {:<24} {:>12} {:>12} {:>14}\n", "round", "gains", "peak Jy/beam",
                                  "noise", "dynamic range");
   for (size_t i = 0; i < lines_.size(); ++i)
-    text += fmt::format("{:>5}  {:<20} {:>12.5g} {:>12.4g} {:>14.4g}\n", i, lines_[i].what,
+    text += fmt::format("{:>5}  {:<24} {:>12.5g} {:>12.4g} {:>14.4g}\n", i, lines_[i].what,
                         lines_[i].quality.peak, lines_[i].quality.noise, lines_[i].quality.dynamic_range());
   return text;
 }
@@ -259,7 +292,9 @@ void Selfcal::run() {
                                   ? job_.start_model
                                   : trusted_model(round - 1, lines_[round - 1].quality);
     solve(round, model, targets_);
-    lines_.push_back({fmt::format("{} {:g} s", name_of(what.solve), what.interval_s), image(round)});
+    lines_.push_back({fmt::format("{}{} {:g} s", what.by_direction ? "directions-" : "", name_of(what.solve),
+                                  what.interval_s),
+                      image(round)});
     const double now = lines_.back().quality.dynamic_range(), before = lines_[best].quality.dynamic_range();
     spdlog::info("round {}: dynamic range {:.4g}, {:.4g} before", round, now, before);
     const bool from_start = round == 1 && !job_.start_model.empty();

@@ -180,13 +180,27 @@ void check_selfcal(const Workflow& workflow, const Stage& stage, Diagnostics& di
   if (const Setting* rounds = setting_of(stage, "rounds"); rounds != nullptr) {
     const auto& all = std::get<std::vector<std::string>>(rounds->value);
     if (all.empty()) diagnostics.error(rounds->place, "rounds: name at least one, for example phase:60s");
+    std::string last;  // by direction
     for (const auto& round : all) {
       try {
-        parse_round(round);
+        if (parse_round(round).by_direction)
+          last = round;
+        else if (!last.empty())
+          throw UserError(fmt::format("'{}' after '{}': gains by direction come last", round, last));
       } catch (const UserError& error) {
         diagnostics.error(rounds->place, about(rounds->place, "rounds", error.what()));
       }
     }
+    if (!last.empty() && setting_of(stage, "directions") == nullptr)
+      diagnostics.error(rounds->place,
+                        fmt::format("rounds: '{}' needs directions: how many, for example 7, or "
+                                    "regions",
+                                    last));
+    if (!last.empty() && setting_of(stage, "apply") != nullptr)
+      diagnostics.error(rounds->place,
+                        fmt::format("rounds: the gains of '{}' do not correct one column; leave "
+                                    "'apply' out",
+                                    last));
   }
   const Link* image = stage.link("image");
   if (image == nullptr) return;

@@ -91,6 +91,29 @@ TEST_F(Facets, GainsByDirectionFocusWhatOneGainCannot) {
   EXPECT_LT(different, dirty.pixels.size() / 500);
 }
 
+TEST_F(Facets, RoundsByDirectionOfSelfCalibration) {
+  observe("s.ms",
+          "--noise 50mJy --tec rms=0.02,scale=2km,height=300km,speed=100 --gains "
+          "constant:phase=60deg,amplitude=0");
+  const auto text = expect_ok("selfcal s.ms" + imaging_ +
+                              "--start-model s.csv --directions 7 -o b --rounds "
+                              "phase:2min,directions-scalar-phase:2min,directions-scalar-phase:2min");
+  EXPECT_THAT(text, HasSubstr("directions-scalar-phase 120 s"));
+  const auto one = image("b-round1-image.fits"), best = image("b-image.fits");
+  for (size_t i = 1; i < sources_.size(); ++i) {
+    const auto& s = sources_[i];
+    EXPECT_GT(dynamic_range(best, s), 5 * dynamic_range(one, s)) << i;
+    // Phases of a direction do not tell where it is: sources move by a fraction of the beam.
+    double top = 0;
+    for (int y = -3; y <= 3; ++y)
+      for (int x = -3; x <= 3; ++x) top = std::max(top, at(best, s.x + x, s.y + y));
+    EXPECT_NEAR(top / s.flux_jy, 1, 0.1) << i;
+  }
+  // The best round's gains make its image again, in its facets.
+  EXPECT_EQ(io::read_facets(folder_ / "b-facets.reg").size(), 7U);
+  EXPECT_EQ(io::read_directional_h5parm(folder_ / "b-gains.h5").tables.size(), 7U);
+}
+
 TEST_F(Facets, WithoutAScreenTheyAreThePlainImage) {
   observe("s.ms", "");
   expect_ok(
@@ -123,6 +146,16 @@ TEST_F(Facets, MistakesAreNamed) {
   mistake("image s.ms" + imaging_ + "--facet-gains g.h5 -o p", "without directions");
   expect_ok(solve + "--directions 2");
   mistake("image s.ms" + imaging_ + "--facet-gains g.h5 --stokes IQ -o p", "stokes must be I");
+  const std::string rounds = "selfcal s.ms" + imaging_ + "-o p --rounds ";
+  mistake(rounds + "directions-tec:2min", "needs directions");
+  mistake(rounds + "directions-tec:2min,phase:2min --directions 3", "come last");
+  mistake(rounds + "directions-full:2min --directions 3", "full has no directions");
+  mistake(rounds + "directions-phase:2min --directions 3 --apply CORRECTED_DATA",
+          "do not correct one column");
+  mistake(rounds + "directions-phase:2min --directions none.reg", "none.reg");
+  mistake(rounds + "directions-phase:2min --directions 0", "at least 1");
+  mistake(rounds + "directions-phase:2min --directions 3 --stokes IQ", "stokes must be I");
+  EXPECT_THAT(products("p"), ::testing::IsEmpty());
   mistake("predict s.ms --model s.csv --gains g.h5", "2 directions");
 }
 

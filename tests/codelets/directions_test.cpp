@@ -358,7 +358,9 @@ TEST(Directions, WhatCannotBeSolvedIsFlaggedAndNeverNan) {
         const auto at = static_cast<size_t>((a * 2 + d) * 2 + h);
         EXPECT_EQ(o.valid[at], a != 3 && d == 0) << a << " " << d;
         EXPECT_TRUE(std::isfinite(o.gains[at].real()));
-        if (o.valid[at] == 0) EXPECT_EQ(o.gains[at], 1.);
+        if (o.valid[at] == 0) {
+          EXPECT_EQ(o.gains[at], 1.);
+        }
       }
   std::fill(o.weight.begin(), o.weight.end(), 0.F);
   o.accumulate();

@@ -4,6 +4,7 @@
 #include "codelets/average/average.hpp"
 #include "codelets/calibrate/calibrate_tasks.hpp"
 #include "codelets/calibrate/directions_tasks.hpp"
+#include "codelets/compress/compress.hpp"
 #include "codelets/corrupt/corrupt_tasks.hpp"
 #include "codelets/deconvolve/clean.hpp"
 #include "codelets/degrid/degrid.hpp"
@@ -54,6 +55,7 @@ std::vector<const runtime::CodeletDef*> all_codelets() {
           &weight::density_summary_codelet(),
           &weight::weigh_codelet(),
           &weight::sum_weights_codelet(),
+          &gridder::compress_codelet(),
           &gridder::index_codelet(),
           &gridder::clear_codelet(),
           &gridder::grid_codelet(),
@@ -77,6 +79,7 @@ std::vector<const runtime::CodeletDef*> all_codelets() {
           &fft::columns_to_grid_codelet(),
           &fft::rows_to_grid_codelet(),
           &gridder::degrid_codelet(),
+          &gridder::expand_codelet(),
           &subtract_codelet(),
           &restore::fit_beam_codelet(),
           &restore::restore_codelet(),

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "io/options.hpp"
+#include "io/row_order.hpp"
 #include "io/view.hpp"
 
 namespace fringeflow::io {
@@ -66,7 +67,16 @@ struct ChunkSpec {
   int64_t stored_rows = 0;  ///< rows touched in the table
   int field = -1;           ///< FIELD_ID of all rows (chunks of a ColumnWriter), -1: any selected one
   Direction phase_centre;   ///< of that field
+  RowOrder order;           ///< of the selected rows of row_ranges in the arrays, see group_times()
 };
+
+/// Chunks of about `target_visibilities` whose rows are in groups of up to `times` consecutive integrations of a baseline. Blocks of the
+/// table in which not every integration has the same rows keep their order. The order of all rows does not depend on the target.
+/// @param like what all chunks have in common   @param rows of the table, `integration_rows` for each integration
+/// @param counts true for rows that are selected
+std::vector<ChunkSpec> group_rows(const ChunkSpec& like, int64_t rows, int64_t integration_rows,
+                                  int64_t times, int64_t target_visibilities,
+                                  const std::function<bool(int64_t)>& counts);
 
 /// Counts that the closing lines report; of rows x channels.
 struct ReadStatistics {
@@ -101,6 +111,16 @@ class VisibilitySource {
   virtual std::vector<ChunkSpec> scan(
       int64_t target_visibilities, const std::optional<Direction>& centre,
       const std::function<void(const ChunkSpec&, View<const double, 2>)>& visit) = 0;
+  /// After scan(): the same rows as group_rows() has them. Reads next to nothing. Empty: this source has no such order.
+  virtual std::vector<ChunkSpec> group_times(int64_t times, int64_t target_visibilities) {
+    (void)times, (void)target_visibilities;
+    return {};
+  }
+  /// Target for group_times() where scan() was asked for chunks of `target_visibilities`.
+  virtual int64_t grouped_target(int64_t times, int64_t target_visibilities) const {
+    (void)times;
+    return target_visibilities;
+  }
   /// UVW again for chunks already known.
   virtual void read_uvw(const ChunkSpec& chunk, const std::optional<Direction>& centre,
                         View<double, 2> uvw_m) = 0;
@@ -134,6 +154,7 @@ class MeasurementSet final : public VisibilitySource {
   std::vector<ChunkSpec> scan(
       int64_t target_visibilities, const std::optional<Direction>& centre,
       const std::function<void(const ChunkSpec&, View<const double, 2>)>& visit) override;
+  std::vector<ChunkSpec> group_times(int64_t times, int64_t target_visibilities) override;
   void read_uvw(const ChunkSpec& chunk, const std::optional<Direction>& centre,
                 View<double, 2> uvw_m) override;
 

@@ -102,37 +102,39 @@ void detail::DeclaredSet::read_uvw(const ChunkSpec& chunk, const std::optional<D
                                    View<double, 2> out) const {
   const bool turned = centre && !same_direction(*centre, phase_centre);
   const Rotation rotation = turned ? rotation_between(phase_centre, *centre) : Rotation{};
-  const auto [begin, end] = chunk.row_ranges.front();
-  const auto put = [&](int64_t row, const std::array<double, 3>& d) {
+  int64_t at = 0;
+  const auto put = [&](const std::array<double, 3>& d) {
+    double* to = &out(chunk.order.place(at++), 0);
     for (size_t k = 0; k < 3; ++k)
-      out(row - begin, static_cast<int64_t>(k)) =
-          turned ? rotation[k][0] * d[0] + rotation[k][1] * d[1] + rotation[k][2] * d[2] : d[k];
+      to[k] = turned ? rotation[k][0] * d[0] + rotation[k][1] * d[1] + rotation[k][2] * d[2] : d[k];
   };
-  if (!averaged.empty()) {
-    for (int64_t row = begin; row < end; ++row) {
-      const AveragedRow& one = averaged[static_cast<size_t>(row)];
-      const auto& [p, q] = pairs[static_cast<size_t>(one.baseline)];
-      std::array<double, 3> mean{};
-      for (int64_t t = one.begin; t < one.begin + one.count; ++t) {
-        const auto d = baseline_uvw(t, static_cast<size_t>(p), static_cast<size_t>(q));
-        for (size_t k = 0; k < 3; ++k) mean[k] += d[k];
+  for (const auto& [begin, end] : chunk.row_ranges) {
+    if (!averaged.empty()) {
+      for (int64_t row = begin; row < end; ++row) {
+        const AveragedRow& one = averaged[static_cast<size_t>(row)];
+        const auto& [p, q] = pairs[static_cast<size_t>(one.baseline)];
+        std::array<double, 3> mean{};
+        for (int64_t t = one.begin; t < one.begin + one.count; ++t) {
+          const auto d = baseline_uvw(t, static_cast<size_t>(p), static_cast<size_t>(q));
+          for (size_t k = 0; k < 3; ++k) mean[k] += d[k];
+        }
+        for (double& value : mean) value /= one.count;
+        put(mean);
       }
-      for (double& value : mean) value /= one.count;
-      put(row, mean);
+      continue;
     }
-    return;
-  }
-  int64_t time = begin / baselines(), rest = begin % baselines(), first = 0;
-  while (rest >= antennas - 1 - first) rest -= antennas - 1 - first++;
-  int64_t second = first + 1 + rest;
-  for (int64_t row = begin; row < end; ++row) {
-    put(row, baseline_uvw(time, static_cast<size_t>(first), static_cast<size_t>(second)));
-    if (++second < antennas) continue;
-    if (++first + 1 == antennas) {
-      first = 0;
-      ++time;
+    int64_t time = begin / baselines(), rest = begin % baselines(), first = 0;
+    while (rest >= antennas - 1 - first) rest -= antennas - 1 - first++;
+    int64_t second = first + 1 + rest;
+    for (int64_t row = begin; row < end; ++row) {
+      put(baseline_uvw(time, static_cast<size_t>(first), static_cast<size_t>(second)));
+      if (++second < antennas) continue;
+      if (++first + 1 == antennas) {
+        first = 0;
+        ++time;
+      }
+      second = first + 1;
     }
-    second = first + 1;
   }
 }
 

@@ -283,6 +283,10 @@ struct MeasurementSet::Impl {
   double image_uvw(int64_t i, int64_t row, const std::vector<std::optional<detail::Rotation>>& rotations,
                    double* out) const;
   std::vector<std::optional<detail::Rotation>> rotations(const std::optional<Direction>& centre) const;
+  /// Rows of the table's first integration: those before TIME changes.
+  int64_t integration_rows() const;
+  /// Bounds casacore's caches of tiles, that of the data to about `bytes`, and notes what they may take.
+  void bound_caches(int64_t bytes);
   std::string name() const { return detail::in_quotes(info.path); }
 };
 

@@ -152,11 +152,12 @@ ReadStatistics MeasurementSet::read(const ChunkSpec& chunk, const std::string& s
       if (at >= chunk.rows) throw RunError(m.name() + " has changed since it was scanned");
       double uvw[3];
       const double shift = m.image_uvw(i, row, rotations, uvw);
-      std::copy_n(uvw, 3, out.uvw_m.data() + 3 * at);
-      if (out.time_s.data()) out.time_s(at) = m.rows.time[static_cast<size_t>(i)];
+      const int64_t place = chunk.order.place(at);
+      std::copy_n(uvw, 3, out.uvw_m.data() + 3 * place);
+      if (out.time_s.data()) out.time_s(place) = m.rows.time[static_cast<size_t>(i)];
       if (out.antennas.data()) {
-        out.antennas(at, 0) = m.rows.antenna1[static_cast<size_t>(i)];
-        out.antennas(at, 1) = m.rows.antenna2[static_cast<size_t>(i)];
+        out.antennas(place, 0) = m.rows.antenna1[static_cast<size_t>(i)];
+        out.antennas(place, 1) = m.rows.antenna2[static_cast<size_t>(i)];
       }
       const auto r = static_cast<size_t>(i);
       if (!m.rows.flag_row[r])
@@ -165,7 +166,7 @@ ReadStatistics MeasurementSet::read(const ChunkSpec& chunk, const std::string& s
                               description.correlations, m.raw_data.data() + i * cell,
                               m.raw_flag.get() + i * cell);
       for (size_t s = 0; s < terms.size(); ++s) {
-        const int64_t start = (static_cast<int64_t>(s) * chunk.rows + at) * channels;
+        const int64_t start = (static_cast<int64_t>(s) * chunk.rows + place) * channels;
         std::complex<float>* vis = out.vis.data() + start;
         float* weight = out.weight.data() + start;
         StokesCounts counts;
@@ -228,7 +229,7 @@ void MeasurementSet::read_uvw(const ChunkSpec& chunk, const std::optional<Direct
       for (int64_t row = begin; row < end; ++row, ++i) {
         if (!m.selected(i, row)) continue;
         if (at >= chunk.rows) throw RunError(m.name() + " has changed since it was scanned");
-        m.image_uvw(i, row, rotations, uvw_m.data() + 3 * at++);
+        m.image_uvw(i, row, rotations, uvw_m.data() + 3 * chunk.order.place(at++));
       }
     }
   }
@@ -245,10 +246,10 @@ void MeasurementSet::read_rows(const ChunkSpec& chunk, View<double, 1> time_s, V
       for (int64_t row = begin; row < end; ++row, ++i) {
         if (!m.selected(i, row)) continue;
         if (at >= chunk.rows) throw RunError(m.name() + " has changed since it was scanned");
-        time_s(at) = m.rows.time[static_cast<size_t>(i)];
-        antennas(at, 0) = m.rows.antenna1[static_cast<size_t>(i)];
-        antennas(at, 1) = m.rows.antenna2[static_cast<size_t>(i)];
-        ++at;
+        const int64_t place = chunk.order.place(at++);
+        time_s(place) = m.rows.time[static_cast<size_t>(i)];
+        antennas(place, 0) = m.rows.antenna1[static_cast<size_t>(i)];
+        antennas(place, 1) = m.rows.antenna2[static_cast<size_t>(i)];
       }
   }
   if (at != chunk.rows) throw RunError(m.name() + " has changed since it was scanned");

@@ -338,14 +338,18 @@ std::vector<ChunkSpec> MeasurementSet::scan(
       std::any_of(chunks.begin(), chunks.end(), [](const auto& c) { return c.row_ranges.size() > 1; });
   const int64_t keep =
       shared ? 2 * target * m.info.windows.front().correlations * 8 : 2 * m.tiling.tile_bytes;
-  m.cache_bytes = translated(m.name() + ": cache of tiles", [&] {
-    int64_t bytes = detail::bound_tile_cache(m.table, m.info.column, keep) +
-                    detail::bound_tile_cache(m.table, "FLAG", keep / 64);
-    bytes +=
-        detail::bound_tile_cache(m.table, m.info.weight_spectrum ? "WEIGHT_SPECTRUM" : "WEIGHT", keep / 2);
-    return bytes + detail::bound_tile_cache(m.table, "UVW", 1 << 20);
-  });
+  m.bound_caches(keep);
   return chunks;
+}
+
+void MeasurementSet::Impl::bound_caches(int64_t bytes) {
+  cache_bytes = translated(name() + ": cache of tiles", [&] {
+    const int64_t weights =
+        detail::bound_tile_cache(table, info.weight_spectrum ? "WEIGHT_SPECTRUM" : "WEIGHT", bytes / 2);
+    return detail::bound_tile_cache(table, info.column, bytes) +
+           detail::bound_tile_cache(table, "FLAG", bytes / 64) + weights +
+           detail::bound_tile_cache(table, "UVW", 1 << 20);
+  });
 }
 
 }  // namespace fringeflow::io

@@ -95,6 +95,9 @@ ChannelCompression::ChannelCompression(double error) {
       (error_within(nodes, middle, static_cast<Real>(error)) ? low : high) = middle;
     }
     reach_[static_cast<size_t>(m)] = static_cast<double>(low);
+    for (int k = 0; k < m; ++k)
+      positions_[static_cast<size_t>(m)][static_cast<size_t>(k)] =
+          static_cast<double>(nodes[static_cast<size_t>(k)]);
   }
 }
 

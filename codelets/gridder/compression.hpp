@@ -7,7 +7,7 @@
 ///   node[k] = sum_c A[k][c] (weight V)[c]
 /// and the gridder adds nodes, at nodes' frequencies, instead of channels. A interpolates: for |kappa| <= K
 ///   exp(i kappa x_c) = sum_k A[k][c] exp(i kappa xi_k)  to the error asked for, A by least squares over kappa.
-/// Degridding uses the same A the other way, so that the pair stays adjoint.
+/// Degridding uses the same A the other way, so that the pair stays adjoint. time_groups.hpp does the same along time.
 #include <array>
 #include <atomic>
 #include <memory>
@@ -15,6 +15,9 @@
 #include <vector>
 
 namespace fringeflow::gridder {
+
+/// Share of the accuracy that compression may take.
+inline constexpr double kCompressionShare = 0.1;
 
 class ChannelCompression {
  public:
@@ -51,6 +54,9 @@ class ChannelCompression {
   template <class T>
   const Matrix<T>& matrix(int channels, int nodes) const;
 
+  /// Of so many nodes, -1..1.
+  const double* positions(int nodes) const { return positions_[static_cast<size_t>(nodes)].data(); }
+
   /// Largest kappa that so many nodes carry; 0: none.
   double reach(int nodes) const { return reach_[static_cast<size_t>(nodes)]; }
 
@@ -63,6 +69,7 @@ class ChannelCompression {
   std::unique_ptr<Matrix<T>> make(int channels, int nodes) const;
 
   std::array<double, kMaxNodes + 1> reach_{};
+  std::array<std::array<double, kMaxNodes>, kMaxNodes + 1> positions_{};
   mutable std::mutex mutex_;  ///< of making matrices
   mutable Table<float> single_{};
   mutable Table<double> double_{};

@@ -20,8 +20,6 @@ namespace {
 constexpr int kMaxFacetsPerSide = 6;
 /// Share of the accuracy that interpolation between pixels may take.
 constexpr double kResamplingShare = 0.02;
-/// Share of the accuracy that compressed channels may take.
-constexpr double kCompressionShare = 0.1;
 /// Samples per wave of the finest fringe, in units of two: fewer mean longer interpolation.
 constexpr double kOversamplings[] = {1.25, 1.5, 2.0};
 /// Share of the cost that a division of the baselines must save: the model is not better than that.

@@ -13,6 +13,7 @@
 #include "codelets/read/read.hpp"
 #include "io/error.hpp"
 #include "io/measurement_set_stokes.hpp"
+#include "io/row_order.hpp"
 #include "runtime/codelet.hpp"
 
 namespace fringeflow::handover {
@@ -24,7 +25,8 @@ struct ToStokesArguments {
   const uint8_t* flag = nullptr;            ///< extents of `vis`; null: nothing is flagged
   View<std::complex<float>, 3> stokes_vis;  ///< out: [stokes][all rows][channel]
   View<float, 3> stokes_weight;             ///< out: the same extents, flags folded in as zero
-  int64_t row_begin = 0;                    ///< where the rows of `vis` go
+  int64_t row_begin = 0;                    ///< where the rows of `vis` go, in the order of the table
+  io::RowOrder order;                       ///< of all rows
 };
 /// @return flagged samples of the first Stokes parameter
 int64_t to_stokes_cpu(const ToStokesArguments& arguments);
@@ -66,6 +68,7 @@ struct ToStokesArgs {
   int64_t row_begin = 0, rows = 0;
   std::shared_ptr<const Samples> samples;
   Times times;
+  io::RowOrder order;  ///< of the chunk's rows
   bool flags = false;  ///< in a buffer; else those that were simulated
 };
 const runtime::CodeletDef& to_stokes_codelet();
@@ -87,6 +90,7 @@ struct GeometryArgs {
   ChunkLayout layout;
   std::shared_ptr<const Samples> samples;
   Times times;
+  io::RowOrder order;  ///< of the chunk's rows
   std::function<void(View<double, 2>)> uvw;
 };
 const runtime::CodeletDef& geometry_codelet();

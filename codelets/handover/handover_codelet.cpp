@@ -46,7 +46,10 @@ void to_stokes_body(const runtime::BodyContext& context) {
   const auto& samples = *args.samples;
   const auto correlations = static_cast<int64_t>(samples.weight.size());
   void* chunk = context[0].data;
-  std::copy_n(context[1].as<const double>(), 3 * args.rows, &args.layout.uvw_m(chunk)(args.row_begin, 0));
+  const auto uvw_m = args.layout.uvw_m(chunk);
+  for (int64_t row = 0; row < args.rows; ++row)
+    std::copy_n(context[1].as<const double>() + 3 * row, 3,
+                &uvw_m(args.order.place(args.row_begin + row), 0));
   const auto simulated =
       simulated_flags(samples, args.times, args.rows * args.layout.channels * correlations);
   const uint8_t* flags = args.flags          ? context[3].as<const uint8_t>()
@@ -63,7 +66,8 @@ void to_stokes_body(const runtime::BodyContext& context) {
                      flags,
                      args.layout.vis(chunk),
                      args.layout.weight(chunk),
-                     args.row_begin});
+                     args.row_begin,
+                     args.order});
   if (statistics.flagged > known && samples.density_is_known) throw DensityChanged();
   samples.counters->add(statistics, true);
 }
@@ -113,8 +117,10 @@ void geometry_body(const runtime::BodyContext& context) {
     float* out = &weight(stokes, 0, 0);
     std::fill_n(out, plane, stokes_weight(args.samples->terms[s], args.samples->weight));
     if (simulated.empty()) continue;
+    const int64_t channels = args.layout.channels;
     for (int64_t i = 0; i < plane; ++i)
-      if (simulated[static_cast<size_t>(i * correlations)] != 0) out[i] = 0;
+      if (simulated[static_cast<size_t>(i * correlations)] != 0)
+        out[args.order.place(i / channels) * channels + i % channels] = 0;
   }
 }
 

@@ -12,6 +12,7 @@ int64_t to_stokes_cpu(const ToStokesArguments& a) {
   const auto flags = std::make_unique<bool[]>(static_cast<size_t>(channels * step));
   int64_t flagged = 0;
   for (int64_t row = 0; row < rows; ++row) {
+    const int64_t to = a.order.place(a.row_begin + row);
     if (a.flag != nullptr)
       for (int64_t i = 0; i < channels * step; ++i)
         flags[static_cast<size_t>(i)] = a.flag[row * channels * step + i] != 0;
@@ -19,9 +20,8 @@ int64_t to_stokes_cpu(const ToStokesArguments& a) {
       io::StokesCounts counts;
       const auto stokes = static_cast<int64_t>(s);
       io::stokes_row(a.terms[s], channels, step, a.vis.data() + row * channels * step, a.weight.data(), 0,
-                     a.flag != nullptr ? flags.get() : none.get(),
-                     &a.stokes_vis(stokes, a.row_begin + row, 0),
-                     &a.stokes_weight(stokes, a.row_begin + row, 0), counts);
+                     a.flag != nullptr ? flags.get() : none.get(), &a.stokes_vis(stokes, to, 0),
+                     &a.stokes_weight(stokes, to, 0), counts);
       if (s == 0) flagged += counts.flagged;
     }
   }

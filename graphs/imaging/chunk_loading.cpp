@@ -26,8 +26,11 @@ void ImagingGraph::create_chunks() {
       {{sums_, Access::write}}));
   resident_.resize(n);
   if (memory.resident) {
-    for (size_t i = 0; i < n; ++i)
+    for (size_t i = 0; i < n; ++i) {
       resident_[i].chunk = create("chunk " + std::to_string(i), plan_.chunks[i].layout.bytes());
+      if (plan_.compression)
+        resident_[i].nodes = create("nodes of chunk " + std::to_string(i), plan_.chunks[i].nodes.bytes());
+    }
     if (feed_ != nullptr) {
       std::vector<DataId> chunks;
       for (const auto& one : resident_) chunks.push_back(one.chunk);
@@ -40,11 +43,15 @@ void ImagingGraph::create_chunks() {
       cache_offset_.push_back(static_cast<int64_t>(at));
       at += static_cast<size_t>(plan_.chunks[i].layout.bytes());
     }
-    int64_t most = 0;
-    for (const auto& chunk : plan_.chunks) most = std::max(most, chunk.layout.bytes());
+    int64_t most = 0, most_nodes = 0;
+    for (const auto& chunk : plan_.chunks) {
+      most = std::max(most, chunk.layout.bytes());
+      most_nodes = std::max(most_nodes, chunk.nodes.bytes());
+    }
     ring_.resize(static_cast<size_t>(memory.ring_slots));
     for (size_t i = 0; i < ring_.size(); ++i) {
       ring_[i].chunk = create("ring slot " + std::to_string(i), most);
+      if (most_nodes > 0) ring_[i].nodes = create("nodes of ring slot " + std::to_string(i), most_nodes);
       for (size_t c = 0; c < plan_.channels.size(); ++c)
         for (size_t f = 0; f < plan_.channels[c].facets.size(); ++f)
           ring_[i].index[{c, f}] =
@@ -53,21 +60,32 @@ void ImagingGraph::create_chunks() {
   }
   if (plan_.facet_gains) create_turned();
   if (!plan_.cleans()) return;
-  int64_t most = 0;
-  for (const auto& chunk : plan_.chunks) most = std::max(most, chunk.layout.vis_bytes());
+  const auto create_predicted = [&](Loaded& one, const std::string& of, int64_t bytes, int64_t nodes_bytes) {
+    one.predicted = create("predicted, " + of, bytes);
+    if (nodes_bytes > 0) one.nodes_predicted = create("predicted nodes, " + of, nodes_bytes);
+  };
+  int64_t most = 0, most_nodes = 0;
+  for (const auto& chunk : plan_.chunks) {
+    most = std::max(most, chunk.layout.vis_bytes());
+    most_nodes = std::max(most_nodes, chunk.nodes_predicted_bytes());
+  }
   if (memory.resident || memory.predicted_resident)
     for (size_t i = 0; i < n; ++i)
-      resident_[i].predicted = create("predicted " + std::to_string(i), plan_.chunks[i].layout.vis_bytes());
+      create_predicted(resident_[i], "chunk " + std::to_string(i), plan_.chunks[i].layout.vis_bytes(),
+                       plan_.chunks[i].nodes_predicted_bytes());
   else
     for (size_t i = 0; i < ring_.size(); ++i)
-      ring_[i].predicted = create("predicted, ring slot " + std::to_string(i), most);
+      create_predicted(ring_[i], "ring slot " + std::to_string(i), most, most_nodes);
 }
 
 ImagingGraph::Loaded& ImagingGraph::load(size_t chunk) {
   const bool resident = plan_.memory.resident;
   if (resident && loaded_once_[chunk]) return resident_[chunk];
   auto& slot = resident ? resident_[chunk] : ring_[static_cast<size_t>(loads_++) % ring_.size()];
-  if (!resident && resident_[chunk].predicted >= 0) slot.predicted = resident_[chunk].predicted;
+  if (!resident && resident_[chunk].predicted >= 0) {
+    slot.predicted = resident_[chunk].predicted;
+    slot.nodes_predicted = resident_[chunk].nodes_predicted;
+  }
   if (feed_ != nullptr) {
     if (!sink_.failed()) feed_->submit_visibilities(sink_, chunk);
     loaded_once_[chunk] = true;
@@ -147,8 +165,24 @@ void ImagingGraph::build_index(size_t chunk, Loaded& loaded, size_t channel, siz
   }
   gridder::IndexArgs args{plan, planned.grid_chunk(channel, facet, plan_.max_uv_lambda), plan_.stokes() == 1};
   submit(runtime::make_task(gridder::index_codelet(), std::move(args),
-                            {{loaded.chunk, Access::read}, {id, Access::write}},
+                            {{gridded(loaded), Access::read}, {id, Access::write}},
                             tag(static_cast<int32_t>(chunk), static_cast<int32_t>(facet)), 7));
+}
+
+gridder::NodesOf ImagingGraph::nodes_of(size_t chunk) const {
+  const auto& planned = plan_.chunks[chunk];
+  return {planned.groups, plan_.compression, planned.layout, planned.nodes};
+}
+
+void ImagingGraph::compress(size_t chunk, const Loaded& loaded, bool residual) {
+  if (!plan_.compression) return;
+  std::vector<std::pair<DataId, Access>> data{{loaded.nodes, Access::write}, {loaded.chunk, Access::read}};
+  if (residual) data.emplace_back(loaded.predicted, Access::read);
+  // Only the first pass has a PSF.
+  const bool psf = plan_.job.image.psf && cycle_ == 0 && !residual;
+  submit(runtime::make_task(gridder::compress_codelet(),
+                            gridder::CompressArgs{nodes_of(chunk), residual, psf}, std::move(data),
+                            tag(static_cast<int32_t>(chunk)), 7));
 }
 
 void ImagingGraph::density_pass() {

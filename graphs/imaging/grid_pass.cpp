@@ -117,7 +117,10 @@ void ImagingGraph::grid_pass(const std::vector<Instance>& instances, bool residu
       if (w + 1 == plan_.model_waves.size()) break;
       for (size_t i = 0; i < plan_.chunks.size(); ++i) {
         auto& loaded = load(i);
-        if (!plan_.memory.resident) weigh(i, loaded);
+        if (!plan_.memory.resident) {
+          weigh(i, loaded);
+          compress(i, loaded, false);
+        }
         degrid(i, loaded, plan_.model_waves[w], w == 0);
       }
     }
@@ -174,11 +177,15 @@ void ImagingGraph::sky_by_strips(const Wave& wave, const std::vector<Instance>& 
   for (size_t i = 0; i < n; ++i) {
     loaded.push_back(&load(i));
     weigh(i, *loaded.back());
+    if (!residual) compress(i, *loaded.back(), false);
     build_indices(i, *loaded.back(), wave);
   }
   if (residual) {
     degrid_by_strips(wave, loaded);
-    for (size_t i = 0; i < n; ++i) subtract(i, *loaded[i]);
+    for (size_t i = 0; i < n; ++i) {
+      subtract(i, *loaded[i]);
+      compress(i, *loaded[i], true);
+    }
   }
   const auto& ring = wave_stores_[0];
   for (const auto& entry : wave) {
@@ -205,12 +212,20 @@ void ImagingGraph::sky_by_strips(const Wave& wave, const std::vector<Instance>& 
 ImagingGraph::Loaded& ImagingGraph::prepare(size_t chunk, const Wave& wave, bool residual, bool first_wave) {
   auto& loaded = load(chunk);
   weigh(chunk, loaded);
+  const bool resident = plan_.memory.resident, kept = resident || plan_.memory.predicted_resident;
+  const bool degrids = residual && (first_wave || !kept);
+  // Nodes of chunks that come and go are there for this wave only; where they are degridded, their UVW are needed before.
+  const bool nodes_wanted = first_wave || !resident;
+  if (nodes_wanted && residual && !degrids)
+    compress(chunk, loaded, true);
+  else if (nodes_wanted && !(residual && resident))
+    compress(chunk, loaded, false);
   build_indices(chunk, loaded, wave);
-  const bool kept = plan_.memory.resident || plan_.memory.predicted_resident;
-  if (residual && (first_wave || !kept)) {
+  if (degrids) {
     if (!kept) degridded_[chunk] = false;
     degrid(chunk, loaded, plan_.model_waves.back(), plan_.model_waves.size() == 1);
     subtract(chunk, loaded);
+    compress(chunk, loaded, true);
   }
   return loaded;
 }
@@ -223,6 +238,10 @@ void ImagingGraph::build_indices(size_t chunk, Loaded& loaded, const Wave& wave)
 }
 
 void ImagingGraph::subtract(size_t chunk, const Loaded& loaded) {
+  if (plan_.compression)
+    submit(runtime::make_task(gridder::expand_codelet(), gridder::ExpandArgs{nodes_of(chunk)},
+                              {{loaded.predicted, Access::write}, {loaded.nodes_predicted, Access::read}},
+                              tag(static_cast<int32_t>(chunk)), 6));
   submit(runtime::make_task(subtract_codelet(), SubtractArgs{plan_.chunks[chunk].layout},
                             {{loaded.predicted, Access::read_write}, {loaded.chunk, Access::read}},
                             tag(static_cast<int32_t>(chunk)), 6));
@@ -243,11 +262,12 @@ void ImagingGraph::grid(const WaveEntry& entry, int64_t slab, int64_t strip, con
   args.plan = plan_.channels[entry.channel].facets[entry.facet];
   args.slab = slab;
   args.strip = strip;
-  args.stokes = instance.stokes;
-  args.psf = instance.psf;
+  // Nodes have a plane for each instance.
+  args.stokes = plan_.compression ? static_cast<int64_t>(instance_slot(instance)) : instance.stokes;
+  args.psf = instance.psf && !plan_.compression;
   // Visibilities turned for the facet's direction take the place of residuals.
   const bool turned = plan_.facet_gains != nullptr;
-  args.residual = residual || (turned && !instance.psf);
+  args.residual = (residual && !plan_.compression) || (turned && !instance.psf);
   std::vector<std::pair<DataId, Access>> data{{store, Access::read_write}};
   if (args.plan->tiles.slots_of(slab, strip) == 0) return;
   for (size_t i = 0; i < loaded.size(); ++i) {
@@ -255,7 +275,7 @@ void ImagingGraph::grid(const WaveEntry& entry, int64_t slab, int64_t strip, con
     const auto& part = chunk.parts[entry.channel];
     if (part.channel_end <= part.channel_begin) continue;
     args.chunks.push_back(chunk.grid_chunk(entry.channel, entry.facet, plan_.max_uv_lambda));
-    data.emplace_back(loaded[i]->chunk, Access::read);
+    data.emplace_back(gridded(*loaded[i]), Access::read);
     data.emplace_back(loaded[i]->index.at({entry.channel, entry.facet}), Access::read);
     if (args.residual) data.emplace_back(turned ? loaded[i]->turned : loaded[i]->predicted, Access::read);
   }
@@ -434,9 +454,12 @@ void ImagingGraph::degrid(const WaveEntry& entry, gridder::DegridArgs args, size
     const auto& part = chunk.parts[entry.channel];
     if (part.channel_end <= part.channel_begin) continue;
     args.chunks.push_back(chunk.grid_chunk(entry.channel, entry.facet, plan_.max_uv_lambda));
+    args.chunks.back().layout.stokes =
+        plan_.stokes();  // nodes have a plane for the PSF, which is not predicted
     args.first.push_back(first && !degridded_[begin + i]);
-    data.emplace_back(loaded[i]->predicted, args.first.back() ? Access::write : Access::read_write);
-    data.emplace_back(loaded[i]->chunk, Access::read);
+    data.emplace_back(plan_.compression ? loaded[i]->nodes_predicted : loaded[i]->predicted,
+                      args.first.back() ? Access::write : Access::read_write);
+    data.emplace_back(gridded(*loaded[i]), Access::read);
     data.emplace_back(loaded[i]->index.at({entry.channel, entry.facet}), Access::read);
     degridded_[begin + i] = true;
   }

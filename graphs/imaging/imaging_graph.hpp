@@ -74,7 +74,8 @@ class ImagingGraph {
   /// One chunk in memory: its buffers for the pass that uses it.
   struct Loaded {
     DataId chunk = -1, predicted = -1;
-    DataId turned = -1;                                 ///< of one direction, with gains of facets
+    DataId nodes = -1, nodes_predicted = -1;  ///< what is gridded and degridded instead, see PlannedChunk
+    DataId turned = -1;                       ///< of one direction, with gains of facets
     std::map<std::pair<size_t, size_t>, DataId> index;  ///< by (channel, facet)
   };
 
@@ -86,6 +87,11 @@ class ImagingGraph {
   void read_or_recall(size_t chunk, DataId into);
   void weigh(size_t chunk, Loaded& loaded);
   void build_index(size_t chunk, Loaded& loaded, size_t channel, size_t facet);
+  /// Fills a chunk's nodes, if it has any, from its own or the residual visibilities.
+  void compress(size_t chunk, const Loaded& loaded, bool residual);
+  /// What of a chunk is gridded.
+  DataId gridded(const Loaded& loaded) const { return plan_.compression ? loaded.nodes : loaded.chunk; }
+  gridder::NodesOf nodes_of(size_t chunk) const;
   void density_pass();
 
   // grids and transforms (grid_pass.cpp)
@@ -100,6 +106,7 @@ class ImagingGraph {
   /// All that a chunk needs before it is gridded.
   Loaded& prepare(size_t chunk, const Wave& wave, bool residual, bool first_wave);
   void build_indices(size_t chunk, Loaded& loaded, const Wave& wave);
+  /// Turns what is predicted of a chunk into its residual.
   void subtract(size_t chunk, const Loaded& loaded);
   void clear(const WaveEntry& entry, int64_t slab, int64_t strip, DataId store);
   /// Grids the chunks from `begin` on that are `loaded`.

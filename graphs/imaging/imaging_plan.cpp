@@ -58,6 +58,18 @@ PlannedChunk::Part part_of(const std::vector<double>& freq_hz, const OutputChann
   return part;
 }
 
+PlannedChunk planned_chunk(const ImagingPlan& plan, size_t set, io::ChunkSpec spec) {
+  PlannedChunk chunk;
+  chunk.set = plan.sets[set];
+  const auto& window = chunk.set->info().windows[static_cast<size_t>(spec.window)];
+  spec.ms = static_cast<int>(set);
+  chunk.layout = {spec.rows, spec.channels, plan.stokes()};
+  chunk.freq_hz = std::make_shared<const std::vector<double>>(window.freq_hz);
+  chunk.spec = std::move(spec);
+  for (const auto& channel : plan.channels) chunk.parts.push_back(part_of(*chunk.freq_hz, channel));
+  return chunk;
+}
+
 void scan(ImagingPlan& plan, int64_t chunk_visibilities) {
   plan.chunks.clear();
   for (size_t i = 0; i < plan.sets.size(); ++i) {
@@ -73,20 +85,63 @@ void scan(ImagingPlan& plan, int64_t chunk_visibilities) {
           channel.by_length.add_row(&uvw_m(row, 0), used, plan.max_uv_lambda);
       }
     };
-    for (auto& spec : set->scan(chunk_visibilities, plan.centre_shift, visit)) {
-      spec.ms = static_cast<int>(i);
-      PlannedChunk chunk;
-      chunk.set = set;
-      chunk.layout = {spec.rows, spec.channels, plan.stokes()};
-      chunk.freq_hz =
-          std::make_shared<const std::vector<double>>(windows[static_cast<size_t>(spec.window)].freq_hz);
-      chunk.spec = std::move(spec);
-      for (const auto& channel : plan.channels) chunk.parts.push_back(part_of(*chunk.freq_hz, channel));
-      plan.visibilities += chunk.layout.rows * chunk.layout.channels;
-      plan.chunks.push_back(std::move(chunk));
+    for (auto& spec : set->scan(chunk_visibilities, plan.centre_shift, visit))
+      plan.chunks.push_back(planned_chunk(plan, i, std::move(spec)));
+  }
+  for (const auto& chunk : plan.chunks) plan.visibilities += chunk.layout.rows * chunk.layout.channels;
+  for (auto& channel : plan.channels) channel.extent = channel.by_length.total();
+}
+
+/// @param uvw buffer of the result
+View<double, 2> uvw_of(const ImagingPlan& plan, const PlannedChunk& chunk, std::vector<double>& uvw) {
+  uvw.resize(static_cast<size_t>(chunk.layout.rows * 3));
+  const View<double, 2> view(uvw.data(), {chunk.layout.rows, 3});
+  chunk.set->read_uvw(chunk.spec, plan.centre_shift, view);
+  return view;
+}
+
+/// Divides the rows into groups along time where few nodes can stand for them.
+void compress_times(ImagingPlan& plan, int64_t chunk_visibilities) {
+  // Nodes are in single precision.
+  constexpr double kFinestAccuracy = 1e-6;
+  // Share of the rows above which compressing costs what it saves.
+  constexpr double kWorthwhile = 0.7;
+  constexpr int64_t kSampled = int64_t{1} << 20, kTimes = gridder::TimeCompression::kTimes;
+  const double accuracy = plan.job.image.accuracy;
+  if (accuracy < kFinestAccuracy) return;
+  for (const auto& channel : plan.channels)
+    if (!channel.empty() && channel.summary.double_precision) return;
+  auto compression =
+      std::make_shared<const gridder::TimeCompression>(plan.geometry, accuracy, plan.max_uv_lambda);
+
+  // The choice must not depend on chunk sizes, so chunks of one size are looked at: of each set the first, middle and last.
+  int64_t rows = 0, nodes = 0;
+  std::vector<double> uvw;
+  for (size_t i = 0; i < plan.sets.size(); ++i) {
+    const auto specs = plan.sets[i]->group_times(kTimes, kSampled);
+    const std::set<size_t> sampled{0, specs.size() / 2, specs.size() - std::min<size_t>(specs.size(), 1)};
+    for (const size_t s : sampled) {
+      if (s >= specs.size() || specs[s].order.times == 1) continue;
+      const auto chunk = planned_chunk(plan, i, specs[s]);
+      const auto view = uvw_of(plan, chunk, uvw);
+      rows += chunk.layout.rows;
+      nodes += compression->choose(view, chunk.spec.order.times, *chunk.freq_hz).rows;
     }
   }
-  for (auto& channel : plan.channels) channel.extent = channel.by_length.total();
+  if (rows == 0 || static_cast<double>(nodes) > kWorthwhile * static_cast<double>(rows)) return;
+
+  std::vector<PlannedChunk> chunks;
+  for (size_t i = 0; i < plan.sets.size(); ++i) {
+    const size_t before = chunks.size();
+    for (auto& spec :
+         plan.sets[i]->group_times(kTimes, plan.sets[i]->grouped_target(kTimes, chunk_visibilities)))
+      chunks.push_back(planned_chunk(plan, i, std::move(spec)));
+    if (chunks.size() > before) continue;
+    for (auto& chunk : plan.chunks)
+      if (chunk.set == plan.sets[i]) chunks.push_back(std::move(chunk));
+  }
+  plan.chunks = std::move(chunks);
+  plan.compression = std::move(compression);
 }
 
 /// Second look at UVW: which tiles are touched, and how long the indices can become.
@@ -101,13 +156,21 @@ void mark_tiles(ImagingPlan& plan, int strips) {
     for (size_t f = 0; f < plan.channels[c].facets.size(); ++f)
       targets.push_back(
           {c, f, gridder::TileMarker(*plan.channels[c].facets[f], plan.max_uv_lambda, threads)});
-  std::vector<double> uvw;
+  std::vector<double> uvw, node_uvw;
   for (auto& chunk : plan.chunks) {
     for (size_t c = 0; c < plan.channels.size(); ++c)
       chunk.parts[c].run_capacity.assign(plan.channels[c].facets.size(), 0);
-    uvw.resize(static_cast<size_t>(chunk.layout.rows * 3));
-    const View<double, 2> view(uvw.data(), {chunk.layout.rows, 3});
-    chunk.set->read_uvw(chunk.spec, plan.centre_shift, view);
+    View<double, 2> view = uvw_of(plan, chunk, uvw);
+    if (plan.compression) {
+      // Rows that are in no groups are kept: all of them as one group.
+      const int64_t times = chunk.spec.order.times > 1 ? chunk.spec.order.times : chunk.layout.rows;
+      chunk.groups = plan.compression->choose(view, times, *chunk.freq_hz);
+      chunk.nodes = {chunk.groups.rows, chunk.layout.channels, plan.stokes() + (plan.job.image.psf ? 1 : 0)};
+      node_uvw.resize(static_cast<size_t>(chunk.nodes.rows * 3));
+      const View<double, 2> nodes(node_uvw.data(), {chunk.nodes.rows, 3});
+      gridder::fill_node_uvw(chunk.groups, plan.compression->nodes(), view, nodes);
+      view = nodes;
+    }
     for (auto& target : targets) {
       auto& part = chunk.parts[target.channel];
       const std::span<const double> freq(chunk.freq_hz->data() + part.channel_begin,
@@ -195,6 +258,7 @@ ImagingPlan plan_imaging_job(const ImagingJob& job, ChunkFeed* feed) {
     key_rows(plan, *facet_gains);
     plan.facet_gains = facet_gains;
   }
+  if (!facet_gains) compress_times(plan, chunk_visibilities(plan.memory.budget, plan.stokes()));
   mark_tiles(plan, options.strips_target);
   for (auto& channel : plan.channels) {
     channel.y_strips.clear();
@@ -215,6 +279,15 @@ std::string describe(const ImagingPlan& plan) {
     text +=
         fmt::format("channel   {}: {:.6g}..{:.6g} MHz, {}\n", c, channel.freq_begin_hz * 1e-6,
                     channel.freq_end_hz * 1e-6, channel.empty() ? "no visibilities" : channel.summary.text);
+  }
+  if (plan.compression) {
+    int64_t rows = 0, nodes = 0;
+    for (const auto& chunk : plan.chunks) {
+      rows += chunk.layout.rows;
+      nodes += chunk.nodes.rows;
+    }
+    text += fmt::format("nodes     {} rows along time stand for {} integrations of baselines ({:.0f} %)\n",
+                        nodes, rows, 100.0 * static_cast<double>(nodes) / static_cast<double>(rows));
   }
   const auto& memory = plan.memory;
   text += fmt::format(

@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "codelets/compress/compress.hpp"
 #include "codelets/deconvolve/deconvolve.hpp"
 #include "codelets/fft/transforms.hpp"
 #include "codelets/gridder/grid_chunk.hpp"
@@ -39,6 +40,9 @@ struct PlannedChunk {
   std::shared_ptr<io::VisibilitySource> set;
   io::ChunkSpec spec;
   ChunkLayout layout;
+  // With ImagingPlan::compression, nodes are gridded and degridded instead of rows.
+  ChunkLayout nodes;  ///< of the nodes that stand for its rows (codelets/compress), a plane more with a PSF
+  gridder::TimeGroups groups;  ///< of its rows
   std::shared_ptr<const std::vector<double>> freq_hz;
   struct Part {
     int64_t channel_begin = 0, channel_end = 0;  ///< of the chunk's channels; empty: no part
@@ -47,8 +51,14 @@ struct PlannedChunk {
   std::vector<Part> parts;  ///< [output channel]
   gridder::GridChunk grid_chunk(size_t channel, size_t facet, double max_uv_lambda) const {
     const auto& part = parts[channel];
-    return {layout, freq_hz, part.channel_begin, part.channel_end, max_uv_lambda, part.run_capacity[facet]};
+    return {compressed() ? nodes : layout, freq_hz, part.channel_begin, part.channel_end, max_uv_lambda,
+            part.run_capacity[facet]};
   }
+  /// Of buffers for predictions of its nodes; 0 where it has none.
+  int64_t nodes_predicted_bytes() const {
+    return ChunkLayout{nodes.rows, nodes.channels, layout.stokes}.vis_bytes();
+  }
+  bool compressed() const { return nodes.rows > 0; }
 };
 
 /// Slabs of a facet that are on the grid at the same time as the others of the wave.
@@ -89,11 +99,12 @@ struct ImagingPlan {
   std::vector<PlannedChunk> chunks;
   std::vector<Wave> sky_waves, model_waves;
   MemoryPlan memory;
-  int64_t batch_chunks = 1;                               ///< chunks per grid task
-  int64_t visibilities = 0;                               ///< rows x channels selected
-  std::shared_ptr<const FacetGains> facet_gains;          ///< null: the sky is seen through one gain
-  std::shared_ptr<const std::vector<uint8_t>> mask;       ///< the user's, [ny][nx]; null: none
-  std::shared_ptr<const std::vector<float>> start_model;  ///< [ny][nx], Jy/pixel; null: none
+  int64_t batch_chunks = 1;                                     ///< chunks per grid task
+  int64_t visibilities = 0;                                     ///< rows x channels selected
+  std::shared_ptr<const gridder::TimeCompression> compression;  ///< along time; null: all rows are gridded
+  std::shared_ptr<const FacetGains> facet_gains;                ///< null: the sky is seen through one gain
+  std::shared_ptr<const std::vector<uint8_t>> mask;             ///< the user's, [ny][nx]; null: none
+  std::shared_ptr<const std::vector<float>> start_model;        ///< [ny][nx], Jy/pixel; null: none
   deconvolve::MinorOptions minor;
   deconvolve::LoopOptions loop;
   std::vector<deconvolve::Rect> sub_images;

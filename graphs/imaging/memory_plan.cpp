@@ -195,8 +195,15 @@ void plan_memory(ImagingPlan& plan) {
   memory.base = 176 * kMiB + plan.feed_bytes;
   int64_t chunk_bytes = 0, all_chunks = 0, all_predicted = 0, predicted_bytes = 0, rows_most = 0, indices = 0,
           index_most = 0;
-  int64_t stored_most = 0;
+  int64_t stored_most = 0, nodes_most = 0, all_nodes = 0;
   for (const auto& chunk : plan.chunks) {
+    // Nodes beside the chunk that they stand for, and what is predicted of them.
+    const int64_t nodes =
+        plan.compression ? chunk.nodes.bytes() + (plan.cleans() ? chunk.nodes_predicted_bytes() : 0) : 0;
+    nodes_most = std::max(nodes_most, nodes);
+    all_nodes += nodes;
+    if (plan.compression)
+      memory.base += static_cast<int64_t>(chunk.groups.groups->size() * sizeof(gridder::TimeGroup));
     const int64_t index = index_bytes_of(plan, chunk);
     chunk_bytes = std::max(chunk_bytes, chunk.layout.bytes());
     predicted_bytes = std::max(predicted_bytes, chunk.layout.vis_bytes());
@@ -243,9 +250,10 @@ void plan_memory(ImagingPlan& plan) {
   };
   // Visibilities turned by the gains of one direction beside those of each chunk in memory.
   const int64_t turned_bytes = plan.facet_gains ? predicted_bytes : 0;
-  const int64_t kept =
-      all_chunks + indices + all_predicted + turned_bytes * static_cast<int64_t>(plan.chunks.size());
-  const int64_t per_slot = chunk_bytes + index_most + turned_bytes + (plan.cleans() ? predicted_bytes : 0);
+  const int64_t kept = all_chunks + all_nodes + indices + all_predicted +
+                       turned_bytes * static_cast<int64_t>(plan.chunks.size());
+  const int64_t per_slot =
+      chunk_bytes + nodes_most + index_most + turned_bytes + (plan.cleans() ? predicted_bytes : 0);
   constexpr int64_t kLeastSlots = 4;
   auto arrange = [&](int64_t for_chunks, int64_t model_enough) {
     const int64_t for_grids = room - for_chunks;

@@ -7,6 +7,7 @@
 #include <cmath>
 #include <map>
 
+#include "codelets/gridder/time_groups.hpp"
 #include "io/error.hpp"
 
 namespace fringeflow::graphs {
@@ -77,7 +78,9 @@ std::vector<io::IntervalRows> EmulatedData::divide(double interval_s, int64_t ta
     bounds_s_.back().second = times[t];
     const bool full =
         !blocks_.empty() && (blocks_.back().times + 1) * baselines() * channels() > target_visibilities;
-    if (interval != last || full)
+    // A group of times lies in one chunk.
+    const bool grouped = time % gridder::TimeCompression::kTimes == 0;
+    if (interval != last || full || grouped)
       blocks_.push_back({time, 0, static_cast<int64_t>(bounds_s_.size()) - 1, 0, 0});
     last = interval;
     ++blocks_.back().times;
@@ -111,16 +114,12 @@ std::vector<io::ChunkSpec> EmulatedData::scan(
         "centre: what is simulated in memory is imaged around its own phase centre; choose that, or go "
         "through files "
         "with runtime.pipeline: files");
-  // Gridding begins with the first chunk: not too large, that there be something to grid early.
-  constexpr int64_t kChunks = 16, kLeast = int64_t{1} << 17;
-  const int64_t target = std::min(target_visibilities, std::max(kLeast, info_.rows * channels() / kChunks));
+  const int64_t target = chunk_visibilities(target_visibilities);
   std::vector<io::ChunkSpec> chunks;
   for (size_t begin = 0; begin < blocks_.size();) {
     size_t end = begin;
     int64_t times = 0;
     do {
-      blocks_[end].chunk = chunks.size();
-      blocks_[end].chunk_row = times * baselines();
       times += blocks_[end++].times;
     } while (end < blocks_.size() && (times + blocks_[end].times) * baselines() * channels() <= target);
     chunks.push_back(spec(blocks_[begin].time, times));
@@ -136,8 +135,41 @@ std::vector<io::ChunkSpec> EmulatedData::scan(
   return chunks;
 }
 
+int64_t EmulatedData::chunk_visibilities(int64_t target) const {
+  // Gridding begins with the first chunk: not too large, that there be something to grid early.
+  constexpr int64_t kChunks = 16, kLeast = int64_t{1} << 17;
+  return std::min(target, std::max(kLeast, info_.rows * channels() / kChunks));
+}
+
+std::vector<io::ChunkSpec> EmulatedData::group_times(int64_t times, int64_t target_visibilities) {
+  return io::group_rows(spec(0, 0), info_.rows, baselines(), times, target_visibilities,
+                        [](int64_t) { return true; });
+}
+
+int64_t EmulatedData::grouped_target(int64_t times, int64_t target_visibilities) const {
+  return std::max(chunk_visibilities(target_visibilities), times * baselines() * channels());
+}
+
+void EmulatedData::assign(const std::vector<io::ChunkSpec>& chunks) {
+  for (size_t c = 0; c < chunks.size(); ++c) {
+    const auto [begin, end] = chunks[c].row_ranges.front();
+    for (size_t b = block_of(chunks[c]); b < blocks_.size() && blocks_[b].time * baselines() < end; ++b) {
+      blocks_[b].chunk = c;
+      blocks_[b].chunk_row = blocks_[b].time * baselines() - begin;
+    }
+  }
+}
+
 void EmulatedData::read_uvw(const io::ChunkSpec& chunk, View<double, 2> uvw_m) {
-  uvw(chunk.row_ranges.front().first / baselines(), chunk.rows / baselines(), uvw_m);
+  std::vector<double> one(static_cast<size_t>(3 * baselines()));  // integration
+  int64_t at = 0;
+  for (const auto& [begin, end] : chunk.row_ranges)
+    for (int64_t row = begin; row < end;) {
+      const int64_t time = row / baselines(), last = std::min(end, (time + 1) * baselines());
+      uvw(time, 1, {one.data(), {baselines(), 3}});
+      for (; row < last; ++row)
+        std::copy_n(one.data() + 3 * (row - time * baselines()), 3, &uvw_m(chunk.order.place(at++), 0));
+    }
 }
 
 void EmulatedData::read_uvw(const io::ChunkSpec& chunk, const std::optional<Direction>&,

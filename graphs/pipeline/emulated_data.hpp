@@ -19,7 +19,7 @@ class EmulatedData final : public io::VisibilitySource, public io::CorrelationSo
   struct Block {
     int64_t time = 0, times = 0;
     int64_t interval = 0;   ///< of solutions
-    size_t chunk = 0;       ///< that images it, once scanned
+    size_t chunk = 0;       ///< that images it, once assigned
     int64_t chunk_row = 0;  ///< where it begins there
   };
 
@@ -39,6 +39,10 @@ class EmulatedData final : public io::VisibilitySource, public io::CorrelationSo
       const std::function<void(const io::ChunkSpec&, View<const double, 2>)>& visit) override;
   void read_uvw(const io::ChunkSpec& chunk, const std::optional<Direction>& centre,
                 View<double, 2> uvw_m) override;
+  std::vector<io::ChunkSpec> group_times(int64_t times, int64_t target_visibilities) override;
+  int64_t grouped_target(int64_t times, int64_t target_visibilities) const override;
+  /// Tells the blocks which of the chunks images them; a chunk has whole blocks.
+  void assign(const std::vector<io::ChunkSpec>& chunks);
 
   /// UVW of all baselines of times, [time and baseline][3].
   void uvw(int64_t time, int64_t times, View<double, 2> uvw_m) const;
@@ -49,6 +53,7 @@ class EmulatedData final : public io::VisibilitySource, public io::CorrelationSo
 
  private:
   io::ChunkSpec spec(int64_t time, int64_t times) const;
+  int64_t chunk_visibilities(int64_t target) const;
   int64_t baselines() const { return emulator_->geometry().baselines(); }
   int64_t channels() const { return static_cast<int64_t>(emulator_->set().freq_hz.size()); }
 

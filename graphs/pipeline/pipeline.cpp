@@ -132,6 +132,9 @@ void EmulatedChunks::begin(TaskSink& sink, const graphs::ImagingPlan& plan, cons
   plan_ = &plan;
   chunks_ = chunks;
   begun_.assign(chunks.size(), false);
+  std::vector<io::ChunkSpec> specs;
+  for (const auto& chunk : plan.chunks) specs.push_back(chunk.spec);
+  data_->assign(specs);
   next_unit_ = 0;
   simulation_.clear();
   auto samples = std::make_shared<handover::Samples>();
@@ -181,6 +184,7 @@ void EmulatedChunks::submit_weights(TaskSink& sink, size_t chunk) {
           samples_,
           {planned.spec.row_ranges.front().first / emulator_->geometry().baselines(),
            planned.spec.rows / emulator_->geometry().baselines()},
+          planned.spec.order,
           [data = data_, spec = planned.spec](View<double, 2> out) { data->read_uvw(spec, out); }},
       {{chunks_[chunk], Access::write}}, {static_cast<int32_t>(chunk)}, 10));
   begun_[chunk] = true;
@@ -220,6 +224,7 @@ void EmulatedChunks::hand_over(TaskSink& sink, size_t block, DataId uvw, DataId 
                                                         of.times * emulator_->geometry().baselines(),
                                                         samples_,
                                                         {of.time, of.times},
+                                                        plan_->chunks[of.chunk].spec.order,
                                                         flag >= 0},
                                  std::move(data), {number}, 9));
 }

@@ -169,7 +169,7 @@ class MeasurementSet final : public VisibilitySource {
 
   /// Reads a chunk and forms Stokes parameters `stokes` (subset of "IQUV"). Selection by uv range is folded
   /// into the weights. Samples of weight zero have visibility zero. With `centre`, uvw and phases are those
-  /// of that phase centre.
+  /// of that phase centre. Several threads may call this at once: casacore is called by one at a time.
   ReadStatistics read(const ChunkSpec& chunk, const std::string& stokes,
                       const std::optional<Direction>& centre, ChunkBuffers& out);
 

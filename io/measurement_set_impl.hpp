@@ -199,6 +199,15 @@ struct RowBlock {
   void reserve(int64_t rows);
 };
 
+/// Columns of consecutive rows as they are stored.
+struct RawBlock {
+  RowBlock rows;
+  std::vector<std::complex<float>> data;
+  std::vector<float> weight;
+  std::unique_ptr<bool[]> flag;
+  int64_t flag_size = 0;
+};
+
 /// A set that is known by its description only.
 struct DeclaredSet {
   std::vector<std::array<double, 3>> uvw_m;  ///< [time][antenna]
@@ -253,12 +262,9 @@ struct MeasurementSet::Impl {
   bool deferred = false;
   std::vector<bool> row_checked;
 
-  // Buffers of read(), kept between calls.
-  detail::RowBlock rows;
-  std::vector<std::complex<float>> raw_data;
-  std::vector<float> raw_weight;
-  std::unique_ptr<bool[]> raw_flag;
-  int64_t raw_flag_size = 0;
+  detail::RowBlock rows;  ///< what load_rows() fills
+  /// Buffers of read(), kept between calls: as many as there have been readers at a time.
+  std::vector<std::unique_ptr<detail::RawBlock>> raw_blocks;
   int64_t cache_bytes = 0, bucket_cache_bytes = 0;  ///< what casacore may keep of tiled and other columns
 
   void attach();
@@ -280,8 +286,8 @@ struct MeasurementSet::Impl {
   bool selected(int64_t i, int64_t row) const;
   /// UVW of row `i` of the block in the frame of the image; also w_stored − w_image, the phase that the data
   /// need, in metres.
-  double image_uvw(int64_t i, int64_t row, const std::vector<std::optional<detail::Rotation>>& rotations,
-                   double* out) const;
+  double image_uvw(const detail::RowBlock& of, int64_t i, int64_t row,
+                   const std::vector<std::optional<detail::Rotation>>& rotations, double* out) const;
   std::vector<std::optional<detail::Rotation>> rotations(const std::optional<Direction>& centre) const;
   /// Rows of the table's first integration: those before TIME changes.
   int64_t integration_rows() const;

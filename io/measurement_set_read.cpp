@@ -81,7 +81,8 @@ void MeasurementSet::correct_for(std::span<const std::shared_ptr<const GainTable
 ReadStatistics MeasurementSet::read(const ChunkSpec& chunk, const std::string& stokes,
                                     const std::optional<Direction>& centre, ChunkBuffers& out) {
   Impl& m = *impl_;
-  const std::lock_guard lock(*m.mutex);
+  // One reader at a time is with casacore; another may form Stokes parameters meanwhile.
+  std::unique_lock lock(*m.mutex);
   if (m.declared) throw RunError(m.name() + " does not exist yet");
   const auto& window = m.info.windows.at(static_cast<size_t>(chunk.window));
   const auto& description = m.sub.data_descriptions[static_cast<size_t>(window.data_desc_id)];
@@ -102,12 +103,20 @@ ReadStatistics MeasurementSet::read(const ChunkSpec& chunk, const std::string& s
   const int64_t wanted = std::max<int64_t>(kBlockBytes / (cell * 8), 1);
   const int64_t block_rows = std::min(std::max(wanted / align * align, align), chunk.stored_rows);
   const size_t cells = static_cast<size_t>(block_rows * cell);
-  if (m.raw_data.size() < cells) m.raw_data.resize(cells);
+  std::unique_ptr<detail::RawBlock> block;
+  if (m.raw_blocks.empty()) {
+    block = std::make_unique<detail::RawBlock>();
+  } else {
+    block = std::move(m.raw_blocks.back());
+    m.raw_blocks.pop_back();
+  }
+  auto& [rows, raw_data, raw_weight, raw_flag, raw_flag_size] = *block;
+  if (raw_data.size() < cells) raw_data.resize(cells);
   const size_t weights = static_cast<size_t>(block_rows * (m.info.weight_spectrum ? cell : correlations));
-  if (m.raw_weight.size() < weights) m.raw_weight.resize(weights);
-  if (m.raw_flag_size < block_rows * cell) {
-    m.raw_flag = std::make_unique<bool[]>(cells);
-    m.raw_flag_size = block_rows * cell;
+  if (raw_weight.size() < weights) raw_weight.resize(weights);
+  if (raw_flag_size < block_rows * cell) {
+    raw_flag = std::make_unique<bool[]>(cells);
+    raw_flag_size = block_rows * cell;
   }
   const casacore::IPosition cell_shape(2, correlations, channels);
   const bool all_channels = channels == description.channels;
@@ -129,20 +138,23 @@ ReadStatistics MeasurementSet::read(const ChunkSpec& chunk, const std::string& s
                              ranges.back().second - 1),
                  body);
     };
+    if (!lock.owns_lock()) lock.lock();
     m.load_rows_of_read(ranges, needs);
-    get(m.info.column, [&] { detail::get_arrays(m.data, ranges, cell_shape, section, m.raw_data.data()); });
-    get("FLAG", [&] { detail::get_arrays(m.flag, ranges, cell_shape, section, m.raw_flag.get()); });
+    std::swap(m.rows, rows);
+    get(m.info.column, [&] { detail::get_arrays(m.data, ranges, cell_shape, section, raw_data.data()); });
+    get("FLAG", [&] { detail::get_arrays(m.flag, ranges, cell_shape, section, raw_flag.get()); });
     if (m.info.weight_spectrum) {
       get("WEIGHT_SPECTRUM",
-          [&] { detail::get_arrays(m.weight, ranges, cell_shape, section, m.raw_weight.data()); });
+          [&] { detail::get_arrays(m.weight, ranges, cell_shape, section, raw_weight.data()); });
     } else {
       get("WEIGHT", [&] {
         detail::get_arrays(m.weight, ranges, casacore::IPosition(1, correlations), nullptr,
-                           m.raw_weight.data());
+                           raw_weight.data());
       });
     }
     statistics.bytes +=
         stored * (cell * 8 + (cell + 7) / 8 + (m.info.weight_spectrum ? cell : correlations) * 4 + 24);
+    lock.unlock();
 
     auto range = ranges.begin();
     int64_t row = range->first;
@@ -151,33 +163,33 @@ ReadStatistics MeasurementSet::read(const ChunkSpec& chunk, const std::string& s
       if (!m.selected(i, row)) continue;
       if (at >= chunk.rows) throw RunError(m.name() + " has changed since it was scanned");
       double uvw[3];
-      const double shift = m.image_uvw(i, row, rotations, uvw);
+      const double shift = m.image_uvw(rows, i, row, rotations, uvw);
       const int64_t place = chunk.order.place(at);
       std::copy_n(uvw, 3, out.uvw_m.data() + 3 * place);
-      if (out.time_s.data()) out.time_s(place) = m.rows.time[static_cast<size_t>(i)];
+      if (out.time_s.data()) out.time_s(place) = rows.time[static_cast<size_t>(i)];
       if (out.antennas.data()) {
-        out.antennas(place, 0) = m.rows.antenna1[static_cast<size_t>(i)];
-        out.antennas(place, 1) = m.rows.antenna2[static_cast<size_t>(i)];
+        out.antennas(place, 0) = rows.antenna1[static_cast<size_t>(i)];
+        out.antennas(place, 1) = rows.antenna2[static_cast<size_t>(i)];
       }
       const auto r = static_cast<size_t>(i);
-      if (!m.rows.flag_row[r])
+      if (!rows.flag_row[r])
         for (size_t g = 0; g < m.gains.size(); ++g)
-          m.gains[g]->correct(m.rows.time[r], m.rows.antenna1[r], m.rows.antenna2[r], gain_frequency[g],
-                              description.correlations, m.raw_data.data() + i * cell,
-                              m.raw_flag.get() + i * cell);
+          m.gains[g]->correct(rows.time[r], rows.antenna1[r], rows.antenna2[r], gain_frequency[g],
+                              description.correlations, raw_data.data() + i * cell,
+                              raw_flag.get() + i * cell);
       for (size_t s = 0; s < terms.size(); ++s) {
         const int64_t start = (static_cast<int64_t>(s) * chunk.rows + place) * channels;
         std::complex<float>* vis = out.vis.data() + start;
         float* weight = out.weight.data() + start;
         StokesCounts counts;
-        if (m.rows.flag_row[static_cast<size_t>(i)]) {
+        if (rows.flag_row[static_cast<size_t>(i)]) {
           std::fill_n(vis, channels, 0.f);
           std::fill_n(weight, channels, 0.f);
           counts.flagged = channels;
         } else {
-          stokes_row(terms[s], channels, correlations, m.raw_data.data() + i * cell,
-                     m.raw_weight.data() + i * (m.info.weight_spectrum ? cell : correlations),
-                     m.info.weight_spectrum ? correlations : 0, m.raw_flag.get() + i * cell, vis, weight,
+          stokes_row(terms[s], channels, correlations, raw_data.data() + i * cell,
+                     raw_weight.data() + i * (m.info.weight_spectrum ? cell : correlations),
+                     m.info.weight_spectrum ? correlations : 0, raw_flag.get() + i * cell, vis, weight,
                      counts);
         }
         if (edit.limits) {
@@ -211,6 +223,8 @@ ReadStatistics MeasurementSet::read(const ChunkSpec& chunk, const std::string& s
     }
   }
   if (at != chunk.rows) throw RunError(m.name() + " has changed since it was scanned");
+  lock.lock();
+  m.raw_blocks.push_back(std::move(block));
   statistics.visibilities = chunk.rows * channels;
   return statistics;
 }
@@ -229,7 +243,7 @@ void MeasurementSet::read_uvw(const ChunkSpec& chunk, const std::optional<Direct
       for (int64_t row = begin; row < end; ++row, ++i) {
         if (!m.selected(i, row)) continue;
         if (at >= chunk.rows) throw RunError(m.name() + " has changed since it was scanned");
-        m.image_uvw(i, row, rotations, uvw_m.data() + 3 * chunk.order.place(at++));
+        m.image_uvw(m.rows, i, row, rotations, uvw_m.data() + 3 * chunk.order.place(at++));
       }
     }
   }
@@ -266,8 +280,9 @@ int64_t MeasurementSet::buffer_bytes() const {
                 rows =
                     std::min(std::max(std::max<int64_t>(kBlockBytes / (cell * 8), 1) / align * align, align),
                              m.info.rows);
+  constexpr int64_t kReaders = 2;  // at a time
   return m.cache_bytes + m.bucket_cache_bytes +
-         rows * (cell * (8 + 1) + (m.info.weight_spectrum ? cell : correlations) * 4) +
+         kReaders * rows * (cell * (8 + 1) + (m.info.weight_spectrum ? cell : correlations) * 4) +
          std::max<int64_t>(rows, 65536) * 49 + m.info.rows * 3 / 8;
 }
 

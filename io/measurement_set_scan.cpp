@@ -154,12 +154,12 @@ std::vector<std::optional<detail::Rotation>> MeasurementSet::Impl::rotations(
   return all;
 }
 
-double MeasurementSet::Impl::image_uvw(int64_t i, int64_t row,
+double MeasurementSet::Impl::image_uvw(const detail::RowBlock& of, int64_t i, int64_t row,
                                        const std::vector<std::optional<detail::Rotation>>& rotations,
                                        double* out) const {
-  const double* in = rows.uvw.data() + 3 * i;
+  const double* in = of.uvw.data() + 3 * i;
   if (!std::isfinite(in[0]) || !std::isfinite(in[1]) || !std::isfinite(in[2])) {
-    if (!rows.flag_row[static_cast<size_t>(i)]) {
+    if (!of.flag_row[static_cast<size_t>(i)]) {
       throw RunError(fmt::format(
           "{}: column UVW, row {}: not a finite number; flag such rows in FLAG_ROW or repair them", name(),
           row));
@@ -167,7 +167,7 @@ double MeasurementSet::Impl::image_uvw(int64_t i, int64_t row,
     std::fill_n(out, 3, 0.);
     return 0;
   }
-  const auto& rotation = rotations[static_cast<size_t>(rows.field[static_cast<size_t>(i)])];
+  const auto& rotation = rotations[static_cast<size_t>(of.field[static_cast<size_t>(i)])];
   if (!rotation) {
     std::copy_n(in, 3, out);
     return 0;
@@ -303,7 +303,7 @@ std::vector<ChunkSpec> MeasurementSet::scan(
         p.ranges.emplace_back(row, row + 1);
       }
       p.uvw.resize(p.uvw.size() + 3);
-      m.image_uvw(i, row, rotations, p.uvw.data() + p.uvw.size() - 3);
+      m.image_uvw(m.rows, i, row, rotations, p.uvw.data() + p.uvw.size() - 3);
       ++p.rows;
       if (!m.deferred) note_time(m.rows.time[at]);
     }

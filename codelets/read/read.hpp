@@ -49,7 +49,7 @@ class ReadCounters {
   int64_t bytes_ = 0, beyond_grid_ = 0;
 };
 
-/// Buffers: chunk (write), token of the set (read-write: one reader per set at a time).
+/// Buffers: chunk (write). The set sees to it that one reader at a time is with casacore.
 struct ReadArgs {
   std::shared_ptr<io::MeasurementSet> set;
   io::ChunkSpec spec;

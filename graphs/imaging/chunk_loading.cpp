@@ -16,8 +16,6 @@ void ImagingGraph::create_chunks() {
   const size_t n = plan_.chunks.size();
   loaded_once_.assign(n, false);
   weighed_once_.assign(n, false);
-  for (size_t i = 0; i < plan_.sets.size(); ++i)
-    tokens_.push_back(create("reader of set " + std::to_string(i), 64));
   sums_ = create("sums of weights",
                  static_cast<int64_t>(plan_.channels.size()) * plan_.stokes() * int64_t{sizeof(double)});
   submit(runtime::make_task(
@@ -111,10 +109,7 @@ void ImagingGraph::read_or_recall(size_t chunk, DataId into) {
                 plan_.centre_shift,
                 counters_,
                 !loaded_once_[chunk]};
-  submit(runtime::make_task(
-      read_codelet(), std::move(args),
-      {{into, Access::write}, {tokens_[static_cast<size_t>(planned.spec.ms)], Access::read_write}}, where,
-      10));
+  submit(runtime::make_task(read_codelet(), std::move(args), {{into, Access::write}}, where, 10));
   if (cache_)
     submit(runtime::make_task(keep_codelet(), cached(),
                               {{into, Access::read}, {cache_tokens_[chunk], Access::write}}, where, 9));
@@ -159,7 +154,7 @@ void ImagingGraph::build_index(size_t chunk, Loaded& loaded, size_t channel, siz
   auto& id = loaded.index[{channel, facet}];
   const auto& plan = plan_.channels[channel].facets[facet];
   if (plan_.memory.resident) {
-    if (id > 0) return;  // 0 is a reader's token: never an index
+    if (id > 0) return;  // 0 is the sums of weights: never an index
     id = create("index of chunk " + std::to_string(chunk),
                 gridder::index_bytes(*plan, planned.parts[channel].run_capacity[facet]));
   }

@@ -180,7 +180,6 @@ class ImagingGraph {
 
   ImageSet images_;
   DataId sums_ = -1, density_ = -1, density_summary_ = -1;
-  std::vector<DataId> tokens_;  ///< per set
   std::shared_ptr<io::ScratchFile> cache_;
   std::vector<DataId> cache_tokens_;   ///< [chunk] that it is in the cache
   std::vector<int64_t> cache_offset_;  ///< [chunk]

@@ -6,6 +6,7 @@ namespace fringeflow {
 namespace {
 
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 class Images : public test::Program {};
 
@@ -128,6 +129,28 @@ TEST_F(Images, AnotherCentre) {
   EXPECT_NEAR(at(dirty, 128, 128), 1, 1e-4);
   EXPECT_NEAR(dirty.header.grid.centre.ra_rad, there.ra_rad, 1e-11);
   EXPECT_NEAR(dirty.header.grid.centre.dec_rad, there.dec_rad, 1e-11);
+}
+
+TEST_F(Images, ShortIntegrationsAreCompressedWithinTheAccuracy) {
+  simulate("s.ms",
+           catalogue("s.csv", {{.x = 250, .y = 9}, {.x = 60, .y = 190, .flux_jy = 0.4, .q_jy = 0.1}}, 256),
+           200, 6, "10s");
+  const std::string options = "image s.ms --stokes IQ --weighting briggs:0 --iterations 0" + k256;
+  // So accurate an image is not compressed.
+  EXPECT_THAT(expect_ok(options + "--accuracy 1e-7 -o exact"), Not(HasSubstr("along time stand for")));
+  for (const double accuracy : {1e-3, 1e-4, 1e-5}) {
+    EXPECT_THAT(expect_ok(fmt::format("{}--accuracy {} -o b", options, accuracy)),
+                HasSubstr("along time stand for"));
+    for (const std::string product : {"I-dirty.fits", "Q-dirty.fits", "psf.fits"}) {
+      const auto a = image("b-" + product), b = image("exact-" + product);
+      double difference = 0, size = 0;
+      for (size_t i = 0; i < a.pixels.size(); ++i) {
+        difference += std::pow(a.pixels[i] - b.pixels[i], 2);
+        size += std::pow(b.pixels[i], 2);
+      }
+      EXPECT_LT(std::sqrt(difference / size), accuracy) << product;
+    }
+  }
 }
 
 TEST_F(Images, SeveralSetsAreOne) {

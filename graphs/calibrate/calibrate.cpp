@@ -18,19 +18,18 @@
 #include "codelets/read/chunk.hpp"
 #include "graphs/calibrate/directions.hpp"
 #include "graphs/calibrate/fit_summary.hpp"
+#include "graphs/calibrate/sky.hpp"
 #include "graphs/predict/image_model.hpp"
 #include "graphs/predict/predict.hpp"
 #include "graphs/progress.hpp"
 #include "graphs/recorder.hpp"
 #include "graphs/run_record.hpp"
 #include "io/atomic_file.hpp"
-#include "io/catalogue.hpp"
 #include "io/correlations.hpp"
 #include "io/error.hpp"
 #include "io/gain_plot.hpp"
 #include "io/h5parm.hpp"
 #include "io/measurement_set_stokes.hpp"
-#include "io/quantity.hpp"
 #include "runtime/runtime.hpp"
 
 namespace fringeflow {
@@ -46,43 +45,6 @@ constexpr int64_t kSlots = 8;
 /// Sums of the intervals that are solved side by side.
 constexpr int64_t kSumBytes = int64_t{512} << 20;
 
-/// The sky to calibrate on; `point_jy` is a source in the phase centre of whatever field is looked at.
-struct Sky {
-  std::optional<double> point_jy;
-  std::vector<io::SkyComponent> components;
-  std::optional<io::FitsImage<float>> image;
-
-  std::vector<io::SkyComponent> seen_from(const Direction& centre) const {
-    if (!point_jy) return components;
-    io::SkyComponent point;
-    point.ra_rad = centre.ra_rad;
-    point.dec_rad = centre.dec_rad;
-    point.stokes_jy = {*point_jy, 0, 0, 0};
-    return {point};
-  }
-};
-
-Sky load_sky(const std::string& model) {
-  Sky sky;
-  if (model.starts_with("point:")) {
-    sky.point_jy = parse_quantity(model.substr(6), Dimension::flux);
-    if (!(*sky.point_jy > 0)) throw UserError("model: the flux of '" + model + "' must be above 0");
-    return sky;
-  }
-  io::SkyModel loaded = io::load_sky_model(model);
-  if (loaded.image) {
-    for (float& pixel : loaded.image->pixels)
-      if (!std::isfinite(pixel)) pixel = 0;
-    if (std::all_of(loaded.image->pixels.begin(), loaded.image->pixels.end(), [](float x) { return x == 0; }))
-      throw UserError("model: " + model + " is empty: all of its pixels are 0");
-    sky.image = std::move(loaded.image);
-    return sky;
-  }
-  if (loaded.components.empty()) throw UserError("model: " + model + " has no sources");
-  sky.components = std::move(loaded.components);
-  return sky;
-}
-
 /// Buffers for the pieces in flight.
 struct Slot {
   DataId uvw = -1, antennas = -1, vis = -1, weight = -1, flag = -1, model = -1, count = -1;
@@ -97,7 +59,8 @@ struct Unit {
 
 class Calibration {
  public:
-  Calibration(const CalibrateJob& job, io::CorrelationSelection rows) : job_(job), sky_(load_sky(job.model)) {
+  Calibration(const CalibrateJob& job, io::CorrelationSelection rows)
+      : job_(job), sky_(graphs::load_sky(job.model)) {
     io::check_writable_prefix(job.output);
     rows.column = job.column;
     rows.uv_m = job.uv_m;
@@ -109,13 +72,13 @@ class Calibration {
   }
   Calibration(const CalibrateJob& job, std::shared_ptr<io::CorrelationSource> source,
               graphs::CalibrationData& data)
-      : job_(job), sky_(load_sky(job.model)), source_(std::move(source)), data_(&data) {
+      : job_(job), sky_(graphs::load_sky(job.model)), source_(std::move(source)), data_(&data) {
     io::check_writable_prefix(job.output);
     plan();
   }
   /// Its graph is recorded: nothing is read, written or made.
   Calibration(const CalibrateJob& job, std::shared_ptr<io::CorrelationSource> source)
-      : job_(job), sky_(load_sky(job.model)), source_(std::move(source)) {
+      : job_(job), sky_(graphs::load_sky(job.model)), source_(std::move(source)) {
     plan();
   }
   void plan() {
@@ -128,7 +91,7 @@ class Calibration {
   }
   /// @param record of the job, of which it then leaves a run directory; null: it is part of another one
   io::GainTable run(graphs::RunRecord* record);
-  double io_seconds() const { return io_s_; }
+  const runtime::IoTime& io() const { return io_; }
 
   size_t units() const { return units_.size(); }
   int64_t slots() const;
@@ -157,14 +120,14 @@ class Calibration {
   const std::string& path() const { return source_->info().path; }
 
   const CalibrateJob& job_;
-  Sky sky_;
+  graphs::Sky sky_;
   std::shared_ptr<io::CorrelationSource> source_;
   std::shared_ptr<io::CorrelationAccess> access_;  ///< the same; null where data come in memory
   graphs::CalibrationData* data_ = nullptr;
   std::map<std::tuple<int, double, double>, std::shared_ptr<const std::vector<SourceGroup>>> groups_;
   std::map<int, std::shared_ptr<const std::vector<double>>> frequencies_;
   int32_t number_ = 0;  ///< of the next piece
-  double io_s_ = 0;     ///< in tasks that read and write
+  runtime::IoTime io_;
   std::vector<Unit> units_;
   std::vector<Slot> ring_;
   std::vector<DataId> sums_;
@@ -557,7 +520,7 @@ io::GainTable Calibration::run(graphs::RunRecord* record) {
                    job_.apply_column, flagged_.load());
     }
   }
-  io_s_ = runtime::io_seconds(runtime.timeline());
+  io_ = runtime::io_time(runtime.timeline());
   if (record != nullptr) {
     record->phase("graph");
     graphs::leave_run(graphs::run_prefix(job_.output), job_.workflow_text, *record, runtime, visibilities());
@@ -654,12 +617,12 @@ int64_t reference_antenna(const io::MeasurementSetInfo& info, const std::string&
   return found - names.begin();
 }
 
-double run_calibrate(const CalibrateJob& job) {
+runtime::IoTime run_calibrate(const CalibrateJob& job) {
   graphs::RunRecord record(job.runtime.trace);
-  if (graphs::needs_directions(job)) return graphs::calibrate_directions(job, {}, &record).io_s;
+  if (graphs::needs_directions(job)) return graphs::calibrate_directions(job, {}, &record).io;
   Calibration calibration(job, io::CorrelationSelection{});
   calibration.run(&record);
-  return calibration.io_seconds();
+  return calibration.io();
 }
 
 io::GainTable solve_gains(const CalibrateJob& job, const io::CorrelationSelection& rows) {

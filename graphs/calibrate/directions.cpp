@@ -9,7 +9,6 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
-#include <charconv>
 #include <chrono>
 #include <cmath>
 #include <map>
@@ -18,7 +17,9 @@
 #include "codelets/calibrate/directions_tasks.hpp"
 #include "codelets/read/chunk.hpp"
 #include "graphs/calibrate/calibrate.hpp"
+#include "graphs/calibrate/direction_models.hpp"
 #include "graphs/calibrate/fit_summary.hpp"
+#include "graphs/calibrate/sky.hpp"
 #include "graphs/predict/predict.hpp"
 #include "graphs/progress.hpp"
 #include "graphs/run_record.hpp"
@@ -26,7 +27,6 @@
 #include "io/error.hpp"
 #include "io/gain_plot.hpp"
 #include "io/measurement_set_stokes.hpp"
-#include "io/quantity.hpp"
 #include "io/regions.hpp"
 #include "runtime/runtime.hpp"
 
@@ -58,40 +58,6 @@ struct Unit {
   std::vector<double> block_hz;
   DataId gains = -1, valid = -1, outcomes = -1, tec = -1;
 };
-
-std::vector<io::SkyComponent> load_components(const std::string& model, const Direction& centre) {
-  if (model.starts_with("point:")) {
-    io::SkyComponent point;
-    point.ra_rad = centre.ra_rad;
-    point.dec_rad = centre.dec_rad;
-    const double flux = parse_quantity(model.substr(6), Dimension::flux);
-    if (!(flux > 0)) throw UserError("model: the flux of '" + model + "' must be above 0");
-    point.stokes_jy = {flux, 0, 0, 0};
-    return {point};
-  }
-  io::SkyModel loaded = io::load_sky_model(model);
-  if (loaded.image) {
-    const auto& image = *loaded.image;
-    loaded.components = io::components_of({image.pixels.data(), {image.header.grid.ny, image.header.grid.nx}},
-                                          image.header.grid, image.header.frequency_hz);
-  }
-  if (loaded.components.empty()) throw UserError("model: " + model + " has no sources");
-  return std::move(loaded.components);
-}
-
-std::vector<DirectionModel> models_of(const CalibrateJob& job, const Direction& centre) {
-  auto components = load_components(job.model, centre);
-  if (job.directions.empty()) return {{"[D0]", centre, std::move(components)}};
-  if (const auto count = cluster_count(job.directions)) return cluster(std::move(components), *count);
-  const auto facets = io::read_facets(job.directions);
-  std::vector<std::string> names;
-  std::vector<Direction> directions;
-  for (const auto& facet : facets) {
-    names.push_back(facet.name);
-    directions.push_back(facet.centre);
-  }
-  return divide(std::move(components), std::move(names), std::move(directions), job.directions);
-}
 
 class Directional {
  public:
@@ -141,7 +107,8 @@ Directional::Directional(const CalibrateJob& job, io::CorrelationSelection rows)
     units_.push_back({std::move(part), {}, {}});
   warn_of_long_rows(*access_, job.interval_s);
   check_windows();
-  models_ = models_of(job, units_.front().rows.chunks.front().phase_centre);
+  const Direction& centre = units_.front().rows.chunks.front().phase_centre;
+  models_ = direction_models(job.directions, load_sky(job.model).seen_from(centre), centre);
   for (auto& unit : units_) {
     unit.shape = shape_of(unit.rows.window);
     const auto& gains = unit.shape.gains;
@@ -463,19 +430,10 @@ DirectionsSolved Directional::run(RunRecord* record) {
   runtime.learn();
   spdlog::info("{}: calibrated in {:.2f} s", job_.output,
                std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
-  return {std::move(out), runtime::io_seconds(runtime.timeline())};
+  return {std::move(out), runtime::io_time(runtime.timeline())};
 }
 
 }  // namespace
-
-std::optional<int64_t> cluster_count(const std::string& directions) {
-  int64_t count = 0;
-  const char* end = directions.data() + directions.size();
-  const auto [at, error] = std::from_chars(directions.data(), end, count);
-  if (error != std::errc() || at != end) return std::nullopt;
-  if (count < 1) throw UserError("directions: at least 1");
-  return count;
-}
 
 bool needs_directions(const CalibrateJob& job) {
   return !job.directions.empty() || job.solve == SolveKind::tec || job.smooth_hz > 0 || job.robust > 0;

@@ -255,12 +255,12 @@ double Prediction::run(graphs::RunRecord& record) {
   for (const auto& path : job_.ms)
     spdlog::info("{}: column {} filled from {}", path, job_.column, job_.model_file);
   spdlog::info("{} visibilities in {:.2f} s", total, seconds);
-  return runtime::io_seconds(runtime.timeline());
+  return runtime::io_time(runtime.timeline());
 }
 
 }  // namespace
 
-double run_predict(const PredictJob& job) {
+runtime::IoTime run_predict(const PredictJob& job) {
   graphs::RunRecord record(job.runtime.trace);
   return Prediction(job).run(record);
 }

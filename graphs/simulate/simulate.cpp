@@ -263,7 +263,7 @@ double Simulation::run(graphs::RunRecord& record) {
     spdlog::info("noise of {:.4g} Jy in the real and the imaginary part of each correlation{}",
                  emulator_.set().sigma_jy, averaged_ ? " and integration" : "");
   if (!truth.empty()) spdlog::info("what was put in: {}", truth);
-  return runtime::io_seconds(runtime.timeline());
+  return runtime::io_time(runtime.timeline());
 }
 
 }  // namespace
@@ -279,7 +279,7 @@ RecordedFacts record_simulation(const SimulateJob& job, runtime::TaskSink& sink)
 
 }  // namespace graphs
 
-double run_simulate(const SimulateJob& job) {
+runtime::IoTime run_simulate(const SimulateJob& job) {
   graphs::RunRecord record(job.runtime.trace);
   return Simulation(job).run(record);
 }

@@ -70,6 +70,10 @@ TEST_F(Pipeline, SimulatedIsImaged) {
   EXPECT_GT(memory["processing_core_s"], 0);
   EXPECT_GT(memory["makespan_s"], 0);
   EXPECT_GT(files["makespan_s"], files["stages_before_s"]);
+  // Two stages write and read one set: no longer than they last, and tasks side by side count once.
+  EXPECT_GT(files["io_wall_s"], 0);
+  EXPECT_LE(files["io_wall_s"], files["io_s"]);
+  EXPECT_LT(files["io_wall_s"], files["makespan_s"]);
 }
 
 TEST_F(Pipeline, EveryEffectAndStokes) {

@@ -159,6 +159,42 @@ TEST_F(SelfCalibration, RoundsBringBackWhatGainsHaveSpoilt) {
   EXPECT_LT(Program::largest_difference(image("again-dirty.fits"), image("b-dirty.fits")), 1e-6);
 }
 
+// Two stations have a phase, but no amplitudes: those take three.
+TEST_F(SelfCalibration, ARoundWithoutGainsLeavesTheBestOneBefore) {
+  catalogue("s.csv", {{.x = 64, .y = 64}}, 128);
+  folder_.write("two.txt", "0 0 0\n900 500 0\n");
+  expect_ok("simulate --layout two.txt --position '" FRINGEFLOW_SOURCE_DIR
+            "/apps/workflows/data/demo.position.txt' --sources s.csv --start 2025-06-01T07:56:00 --times 40 "
+            "--interval 8min --channels 4 --frequency 1.3GHz --channel-width 4MHz --centre 60deg,-45deg "
+            "--gains constant:phase=60deg,amplitude=0 -o s.ms");
+  const std::string selfcal =
+      "selfcal s.ms --size 128 --cell 5asec --iterations 40 --no-png --start-model point:1Jy --rounds ";
+  const auto text = expect_ok(selfcal + "phase:8min,diagonal:80min --apply CORRECTED_DATA -o b");
+  EXPECT_THAT(text, HasSubstr("round 2 (diagonal 4800 s) has no gains: stopping"));
+  EXPECT_THAT(text, HasSubstr("none of 8 solutions converged"));
+  EXPECT_THAT(text, HasSubstr("best round 1: b-*.fits"));
+  expect_identical("b", "b-round1");
+  for (const auto& name : file_names()) EXPECT_FALSE(name.starts_with("b-round2")) << name;
+  std::ifstream table(folder_ / "b-selfcal.txt");
+  EXPECT_THAT(std::string(std::istreambuf_iterator<char>(table), {}), HasSubstr("no gains: "));
+  for (const auto& value : column("s.ms", "CORRECTED_DATA")) EXPECT_LT(std::abs(value - 1.F), 1e-4);
+
+  expect_mistake(selfcal + "diagonal:80min,phase:8min -o c", "the first round (diagonal 4800 s) has no gains",
+                 1);
+  EXPECT_THAT(products("c"), ::testing::Contains("round0-image.fits"));
+  EXPECT_THAT(products("c"), ::testing::Not(::testing::Contains("image.fits")));
+
+  // What can be known before is told before; that a model has too few components, in its round.
+  const std::string by_direction = selfcal + "directions-phase:8min --directions ";
+  expect_mistake(by_direction + "2 -o d", "2 clusters of 1 components");
+  expect_mistake(selfcal + "phase:8min,directions-phase:8min --directions 41 -o d",
+                 "41 clusters of at most 40");
+  expect_mistake(selfcal + "phase:8min --start-model none.csv -o d", "none.csv");
+  for (const auto& name : file_names()) EXPECT_FALSE(name.starts_with("d-")) << name;
+  EXPECT_THAT(expect_ok(selfcal + "phase:8min,directions-phase:8min --directions 30 -o e"),
+              HasSubstr("best round 1: e-*.fits"));
+}
+
 // 64 stations, most of them in a core, and 50 sources: three rounds.
 TEST_F(SelfCalibration, SlowFiftySourcesOfAMeerKatLikeArray) {
   std::mt19937_64 random(3);

@@ -63,8 +63,10 @@ class CalibrationInMemory {
   /// Of all buffers.
   int64_t bytes() const;
   void create(runtime::TaskSink& sink);
-  /// Each unit once, in order.
+  /// Each unit once, in order. What solves a unit and hands it onwards may wait for the next ones, to be one task with theirs.
   void submit(runtime::TaskSink& sink, size_t unit);
+  /// Of all units so far.
+  void submit_solutions(runtime::TaskSink& sink);
   /// Writes the gains. Throws RunError when there are none.
   void finish(const runtime::Runtime& runtime);
 

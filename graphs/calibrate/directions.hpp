@@ -25,7 +25,4 @@ struct DirectionsSolved {
 DirectionsSolved calibrate_directions(const CalibrateJob& job, const io::CorrelationSelection& rows,
                                       RunRecord* record);
 
-/// Corrects rows for gains and writes them to a column, with flags where there are none.
-void write_corrected(const std::string& path, io::CorrelationSelection rows, const std::string& column);
-
 }  // namespace fringeflow::graphs

@@ -69,7 +69,7 @@ struct Slot {
 class Prediction {
  public:
   explicit Prediction(const PredictJob& job);
-  double run(graphs::RunRecord& record);
+  runtime::IoTime run(graphs::RunRecord& record);
 
  private:
   void load_gains();
@@ -210,7 +210,7 @@ void Prediction::predict_image(runtime::Runtime& runtime) {
   }
 }
 
-double Prediction::run(graphs::RunRecord& record) {
+runtime::IoTime Prediction::run(graphs::RunRecord& record) {
   record.phase("planning");
   const auto start = std::chrono::steady_clock::now();
   int64_t rows = 0, samples = 0, correlated = 0, total = 0;

@@ -16,6 +16,7 @@
 #include "graphs/calibrate/direction_models.hpp"
 #include "graphs/calibrate/directions.hpp"
 #include "graphs/calibrate/sky.hpp"
+#include "graphs/calibrate/write_corrected.hpp"
 #include "graphs/imaging/imaging.hpp"
 #include "graphs/selfcal/trusted_model.hpp"
 #include "io/atomic_file.hpp"

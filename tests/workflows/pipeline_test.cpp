@@ -160,7 +160,7 @@ TEST_F(Pipeline, WhatCannotBeInMemoryIsRefused) {
               HasSubstr("uv_range"));
   EXPECT_THAT(refused(workflow("b", "", "", "centre: '60.1deg,-45deg'")), HasSubstr("centre"));
   EXPECT_THAT(refused(workflow("c", "", ", interval: 5min, column: MODEL_DATA")), HasSubstr("MODEL_DATA"));
-  EXPECT_THAT(refused(workflow("e", ", averaging: 'field=1deg'", "")), HasSubstr("averages what it writes"));
+  EXPECT_THAT(refused(workflow("e", ", averaging: 'field=1deg'", "")), HasSubstr("rows are of several times each"));
   const auto longest = run("run " + workflow("d", "", ", interval: 5h") + " --set runtime.pipeline=memory");
   EXPECT_EQ(longest.code, 2);
   EXPECT_THAT(longest.text, HasSubstr("longer than the data"));

@@ -7,9 +7,8 @@
 #include <algorithm>
 #include <utility>
 
-#include "codelets/calibrate/calibrate_tasks.hpp"
-#include "codelets/read/chunk.hpp"
 #include "graphs/calibrate/fit_summary.hpp"
+#include "graphs/calibrate/pieces.hpp"
 #include "graphs/calibrate/solution_axes.hpp"
 #include "graphs/predict/predict.hpp"
 #include "io/atomic_file.hpp"
@@ -169,12 +168,7 @@ void Calibration::create(runtime::TaskSink& runtime) {
   }
   const int64_t count = slots();
   for (int64_t i = 0; i < count; ++i) {
-    Slot slot;
-    slot.uvw = runtime.create({"uvw", padded(rows * 24), 0});
-    slot.antennas = runtime.create({"antennas", padded(rows * 8), 0});
-    slot.vis = runtime.create({"vis", padded(samples * correlations * 8), 0});
-    slot.weight = runtime.create({"weight", padded(samples * correlations * 4), 0});
-    slot.flag = runtime.create({"flag", padded(samples * correlations), 0});
+    Slot slot{create_buffers(runtime, rows, samples, correlations)};
     slot.model = runtime.create({"model", padded(samples * stokes_ * 8), 0});
     slot.count = runtime.create({"count", 64, 0});
     ring_.push_back(slot);
@@ -187,22 +181,11 @@ void Calibration::create(runtime::TaskSink& runtime) {
 void Calibration::submit_read(runtime::TaskSink& runtime, const io::ChunkSpec& chunk, const Slot& slot,
                               int32_t number) {
   if (data_ != nullptr) {
-    data_->submit_data(runtime, chunk, static_cast<size_t>(number) % ring_.size(),
-                       {slot.uvw, slot.antennas, slot.vis, slot.weight, slot.flag}, number);
+    data_->submit_data(runtime, chunk, static_cast<size_t>(number) % ring_.size(), slot, number);
     return;
   }
   const int64_t correlations = source_->info().windows[static_cast<size_t>(chunk.window)].correlations;
-  auto read = [access = access_, &chunk](io::CorrelationBuffers& out) { access->read(chunk, out); };
-  runtime.submit(runtime::make_task(
-      calibrate::read_correlations_codelet(),
-      calibrate::ReadCorrelationsArgs{chunk.rows, chunk.channels, correlations, std::move(read)},
-      {{slot.uvw, Access::write},
-       {slot.antennas, Access::write},
-       {slot.vis, Access::write},
-       {slot.weight, Access::write},
-       {slot.flag, Access::write},
-       {token_, Access::read_write}},
-      {number}, 2));
+  submit_read_of(runtime, access_, chunk, correlations, slot, token_, number);
 }
 
 void Calibration::submit_unit(runtime::TaskSink& runtime, size_t number_of_unit) {
@@ -266,8 +249,7 @@ void Calibration::submit_solutions(runtime::TaskSink& runtime) {
     for (const auto& chunk : units_[i].rows.chunks) {
       const Slot& slot = slot_of(number);
       if (!job_.apply_column.empty()) submit_correction(runtime, units_[i], chunk, slot, number);
-      data_->submit_onwards(runtime, chunk, {slot.uvw, slot.antennas, slot.vis, slot.weight, slot.flag},
-                            number);
+      data_->submit_onwards(runtime, chunk, slot, number);
       ++number;
     }
   }
@@ -294,11 +276,11 @@ void Calibration::submit_corrections(runtime::TaskSink& runtime) {
   for (const auto& unit : units_)
     for (const auto& chunk : unit.rows.chunks) pieces.push_back({&unit, &chunk});
   const size_t ahead = ring_.size();
-  auto submit_read_of = [&](size_t i) {
+  auto read_piece = [&](size_t i) {
     submit_read(runtime, *pieces[i].chunk, ring_[i % ahead], static_cast<int32_t>(i));
   };
   // A ring's worth of reading comes first, so that correcting never waits for the writing of the piece before.
-  for (size_t i = 0; i < std::min(ahead, pieces.size()); ++i) submit_read_of(i);
+  for (size_t i = 0; i < std::min(ahead, pieces.size()); ++i) read_piece(i);
   for (size_t i = 0; i < pieces.size() && !runtime.failed(); ++i) {
     const auto& [unit, chunk] = pieces[i];
     const Slot& slot = ring_[i % ahead];
@@ -318,7 +300,7 @@ void Calibration::submit_corrections(runtime::TaskSink& runtime) {
                             {slot.count, Access::read},
                             {token_, Access::read_write}},
                            {number}, 1));
-    if (i + ahead < pieces.size()) submit_read_of(i + ahead);
+    if (i + ahead < pieces.size()) read_piece(i + ahead);
   }
 }
 

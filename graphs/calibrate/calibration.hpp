@@ -54,8 +54,8 @@ class Calibration {
 
  private:
   /// Buffers for the pieces in flight.
-  struct Slot {
-    runtime::DataId uvw = -1, antennas = -1, vis = -1, weight = -1, flag = -1, model = -1, count = -1;
+  struct Slot : CalibrationBuffers {
+    runtime::DataId model = -1, count = -1;
   };
   /// One solution interval of one window.
   struct Unit {

@@ -13,12 +13,11 @@
 #include <cmath>
 #include <map>
 
-#include "codelets/calibrate/calibrate_tasks.hpp"
 #include "codelets/calibrate/directions_tasks.hpp"
-#include "codelets/read/chunk.hpp"
 #include "graphs/calibrate/calibrate.hpp"
 #include "graphs/calibrate/direction_models.hpp"
 #include "graphs/calibrate/fit_summary.hpp"
+#include "graphs/calibrate/pieces.hpp"
 #include "graphs/calibrate/sky.hpp"
 #include "graphs/calibrate/solution_axes.hpp"
 #include "graphs/calibrate/solve_batch.hpp"
@@ -53,10 +52,6 @@ constexpr int kRobustPasses = 5;
 /// Blocks of a spectral window where the user does not say and gains of channels are tied together.
 constexpr int64_t kTiedBlocks = 16;
 
-struct Slot {
-  DataId uvw = -1, antennas = -1, vis = -1, weight = -1, flag = -1;
-};
-
 struct Unit {
   io::IntervalRows rows;
   DirectionShape shape;
@@ -87,7 +82,7 @@ class Directional {
   std::shared_ptr<io::CorrelationAccess> access_;
   std::vector<Unit> units_;
   std::vector<DirectionModel> models_;
-  std::vector<Slot> ring_;
+  std::vector<CalibrationBuffers> ring_;
   std::vector<std::vector<DataId>> sums_;  ///< [unit, in turn][part]
   int64_t batch_ = 1;                      ///< intervals that one task solves
   std::vector<size_t> waiting_;            ///< units that are accumulated and to be solved by the next task
@@ -165,15 +160,8 @@ void Directional::create(runtime::Runtime& runtime) {
         {"outcomes", padded(static_cast<int64_t>(sizeof(Outcome)) * shape.blocks() * shape.fits()), 0});
     unit.tec = runtime.create({"tec", padded(8 * shape.antennas * unit.shape.directions), 0});
   }
-  for (size_t i = 0; i < std::min(kSlots, pieces); ++i) {
-    Slot slot;
-    slot.uvw = runtime.create({"uvw", padded(rows * 24), 0});
-    slot.antennas = runtime.create({"antennas", padded(rows * 8), 0});
-    slot.vis = runtime.create({"vis", padded(samples * correlations * 8), 0});
-    slot.weight = runtime.create({"weight", padded(samples * correlations * 4), 0});
-    slot.flag = runtime.create({"flag", padded(samples * correlations), 0});
-    ring_.push_back(slot);
-  }
+  for (size_t i = 0; i < std::min(kSlots, pieces); ++i)
+    ring_.push_back(create_buffers(runtime, rows, samples, correlations));
   const auto intervals = static_cast<int64_t>(units_.size());
   const int64_t room =
       std::clamp<int64_t>(kSumBytes / (sums * static_cast<int64_t>(parts)), 1, 2 * kMostIntervals);
@@ -219,19 +207,8 @@ void Directional::submit(runtime::Runtime& runtime, int pass) {
       submit_solutions(runtime);
     size_t piece = 0;
     for (const auto& chunk : unit.rows.chunks) {
-      const Slot& slot = ring_[static_cast<size_t>(number_) % ring_.size()];
-      auto read = [access = access_, &chunk](io::CorrelationBuffers& out) { access->read(chunk, out); };
-      runtime.submit(
-          runtime::make_task(calibrate::read_correlations_codelet(),
-                             calibrate::ReadCorrelationsArgs{chunk.rows, chunk.channels,
-                                                             unit.shape.gains.correlations, std::move(read)},
-                             {{slot.uvw, Access::write},
-                              {slot.antennas, Access::write},
-                              {slot.vis, Access::write},
-                              {slot.weight, Access::write},
-                              {slot.flag, Access::write},
-                              {token_, Access::read_write}},
-                             {number_}, 2));
+      const CalibrationBuffers& slot = ring_[static_cast<size_t>(number_) % ring_.size()];
+      submit_read_of(runtime, access_, chunk, unit.shape.gains.correlations, slot, token_, number_);
       const bool first = piece < parts;
       calibrate::AccumulateDirectionsArgs args{
           unit.shape, chunk.rows, stokes_, codes, freq, groups_of(unit, chunk.phase_centre), first};

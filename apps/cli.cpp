@@ -258,9 +258,9 @@ void print(const std::string& text) { std::fwrite(text.data(), 1, text.size(), s
 void run_jobs(const std::vector<graphs::Job>& jobs) {
   struct Runner {
     StagesBefore& before;
-    void operator()(const SimulateJob& job) const { before.io_s += run_simulate(job); }
-    void operator()(const PredictJob& job) const { before.io_s += run_predict(job); }
-    void operator()(const CalibrateJob& job) const { before.io_s += run_calibrate(job); }
+    void operator()(const SimulateJob& job) const { before.io += run_simulate(job); }
+    void operator()(const PredictJob& job) const { before.io += run_predict(job); }
+    void operator()(const CalibrateJob& job) const { before.io += run_calibrate(job); }
     void operator()(const SelfcalJob& job) const { run_selfcal(job); }
     void operator()(const ImagingJob& job) const { run_imaging(job, {}, before); }
     void operator()(const PipelineJob& job) const { run_pipeline(job); }

@@ -296,7 +296,10 @@ class InMemory {
     job.simulate = simulate_job(*chain.back());
     if (job.simulate.averaging.any())
       refuse(*chain.back(),
-             fmt::format("'{}' (simulate) averages what it writes to a file", chain.back()->id));
+             fmt::format(
+                 "'{}' (simulate) has averaging, whose rows are of several times each: what is handed on "
+                 "in memory are all baselines of whole times, with weights that are known before them",
+                 chain.back()->id));
     job.simulate.autocorrelations = false;  // nothing in memory takes them
     job.imaging = imaging_job(workflow_, write);
     if (!job.imaging.image.facet_gains.empty()) refuse(write, "facet_gains correct what is read from files");

@@ -119,8 +119,9 @@ StageSchema selfcal_stage() {
           "Rounds by direction come last, solve the data corrected for the gains before them, and each takes "
           "the "
           "place of the one before; their PREFIX-roundN-facets.reg has the facets. "
-          "It ends after the last round, or when one lowers the dynamic range (peak of the restored image / "
-          "1.4826 x its median absolute deviation) by more than 5 %. Round N leaves PREFIX-roundN-*.fits "
+          "It ends after the last round, when one lowers the dynamic range (peak of the restored image / "
+          "1.4826 x its median absolute deviation) by more than 5 %, or when one after the first finds no "
+          "gains. Round N leaves PREFIX-roundN-*.fits "
           "and PREFIX-roundN-gains.h5, the best round PREFIX-*.fits, and the table of the rounds is "
           "PREFIX-selfcal.txt. No column of the sets is written, unless apply asks for one.",
       .section = "selfcal",

@@ -17,4 +17,10 @@ class RunError : public std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
+/// No gain was found: every fit of a solver failed, had no data, or had no model. What was made before is not touched by it.
+class NoSolution : public RunError {
+ public:
+  using RunError::RunError;
+};
+
 }  // namespace fringeflow

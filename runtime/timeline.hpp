@@ -2,6 +2,7 @@
 #pragma once
 /// @file
 /// What every run records of every task.
+#include <algorithm>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -50,12 +51,26 @@ struct Timeline {
   int64_t transferred_bytes = 0;  ///< between host and devices
 };
 
-/// Seconds in bodies of I/O tasks, of all workers together.
-inline double io_seconds(const Timeline& timeline) {
-  double seconds = 0;
-  for (const auto& task : timeline.tasks)
-    if (task.codelet->role == Role::io) seconds += task.end_s - task.start_s;
-  return seconds;
+/// What reading and writing take: in the bodies of all I/O tasks together, which counts two side by side twice, and the time with at
+/// least one of them running.
+struct IoTime {
+  double task_s = 0, wall_s = 0;
+  IoTime& operator+=(const IoTime& other) {
+    task_s += other.task_s;
+    wall_s += other.wall_s;
+    return *this;
+  }
+};
+inline IoTime io_time(const Timeline& timeline) {
+  IoTime sum;
+  double until = 0;
+  for (const auto& task : timeline.tasks) {
+    if (task.codelet->role != Role::io) continue;
+    sum.task_s += task.end_s - task.start_s;
+    sum.wall_s += std::max(0.0, task.end_s - std::max(until, task.start_s));
+    until = std::max(until, task.end_s);
+  }
+  return sum;
 }
 
 }  // namespace fringeflow::runtime

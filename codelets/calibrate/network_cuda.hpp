@@ -95,6 +95,19 @@ FF_HD inline cuda::Complex phase_or_one(const cuda::Complex& x) {
   return phase.re == 0 && phase.im == 0 ? cuda::Complex(1) : phase;
 }
 
+/// Antennas that have gains, and χ². @param power (at, i, j) of the places i > j: Σ w |V|², Σ w |V − G M G^H|²
+template <class Good, class Power>
+FF_HD void conclude(const cuda::Team& team, int64_t n, Good&& good, Power&& power, Outcome& outcome) {
+  const auto total = team.sum<cuda::Pair2>(n * n, [&](int64_t at) {
+    const int64_t i = at / n, j = at % n;
+    return j >= i || !good(i) || !good(j) ? cuda::Pair2{} : power(at, i, j);
+  });
+  outcome.antennas = static_cast<int32_t>(
+      team.sum<cuda::Count>(n, [&](int64_t i) { return cuda::Count{good(i) ? 1. : 0.}; }).count);
+  outcome.data_power = total.a;
+  outcome.residual_power = total.b > 0 ? total.b : 0;
+}
+
 FF_HD inline void settle(double change, const Limits& limits, Outcome& outcome) {
   outcome.converged = change <= limits.tolerance;
   outcome.failed = !(change <= limits.acceptable);

@@ -201,18 +201,15 @@ class HandFit {
       interval_.gains[place(by.list[i])] = space_.g[i] * turn;
       interval_.valid[place(by.list[i])] = 1;
     });
-    const auto power = team.sum<cuda::Pair2>(n_ * n_, [&](int64_t at) {
-      const int64_t i = at / n_, j = at % n_;
-      if (j >= i || !good(i) || !good(j)) return cuda::Pair2{};
-      const cuda::Complex cross = cuda::conj(space_.g[i]) * space_.g[j] * space_.data[at];
-      return cuda::Pair2{space_.observed[at],
-                         space_.observed[at] - 2 * cross.re +
-                             cuda::norm(space_.g[i]) * cuda::norm(space_.g[j]) * space_.power[at]};
-    });
-    outcome.antennas = static_cast<int32_t>(
-        team.sum<cuda::Count>(n_, [&](int64_t i) { return cuda::Count{good(i) ? 1. : 0.}; }).count);
-    outcome.data_power = power.a;
-    outcome.residual_power = power.b > 0 ? power.b : 0;
+    conclude(
+        team, n_, good,
+        [&](int64_t at, int64_t i, int64_t j) {
+          const cuda::Complex cross = cuda::conj(space_.g[i]) * space_.g[j] * space_.data[at];
+          return cuda::Pair2{space_.observed[at],
+                             space_.observed[at] - 2 * cross.re +
+                                 cuda::norm(space_.g[i]) * cuda::norm(space_.g[j]) * space_.power[at]};
+        },
+        outcome);
   }
 
   const SolveJob& job_;

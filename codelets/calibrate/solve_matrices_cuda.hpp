@@ -201,19 +201,17 @@ class MatrixFit {
         interval_.valid[to + k] = 1;
       }
     });
-    const auto power = team.sum<cuda::Pair2>(n_ * n_, [&](int64_t at) {
-      const int64_t i = at / n_, j = at % n_;
-      if (j >= i || space_.power[at] == 0 || !good(i) || !good(j)) return cuda::Pair2{};
-      // tr(G_i^H Σ w V G_j M^H) and tr(G_i^H G_i Σ w M G_j^H G_j M^H)
-      const Matrix2 cross = adjoint(g[i]) * contract(space_.data, at, g[j]),
-                    square = adjoint(g[i]) * g[i] * contract(space_.model, at, adjoint(g[j]) * g[j]);
-      return cuda::Pair2{space_.observed[at], space_.observed[at] - 2 * (cross.v[0].re + cross.v[3].re) +
-                                                  square.v[0].re + square.v[3].re};
-    });
-    outcome.antennas = static_cast<int32_t>(
-        team.sum<cuda::Count>(n_, [&](int64_t i) { return cuda::Count{good(i) ? 1. : 0.}; }).count);
-    outcome.data_power = power.a;
-    outcome.residual_power = power.b > 0 ? power.b : 0;
+    conclude(
+        team, n_, good,
+        [&](int64_t at, int64_t i, int64_t j) {
+          if (space_.power[at] == 0) return cuda::Pair2{};
+          // tr(G_i^H Σ w V G_j M^H) and tr(G_i^H G_i Σ w M G_j^H G_j M^H)
+          const Matrix2 cross = adjoint(g[i]) * contract(space_.data, at, g[j]),
+                        square = adjoint(g[i]) * g[i] * contract(space_.model, at, adjoint(g[j]) * g[j]);
+          return cuda::Pair2{space_.observed[at], space_.observed[at] - 2 * (cross.v[0].re + cross.v[3].re) +
+                                                      square.v[0].re + square.v[3].re};
+        },
+        outcome);
   }
 
   const SolveJob& job_;

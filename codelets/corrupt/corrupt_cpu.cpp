@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <vector>
 
 #include "codelets/corrupt/random.hpp"
 
@@ -27,15 +28,29 @@ void coherency(bool circular, Complex i, Complex q, Complex u, Complex v, Comple
   }
 }
 
+/// Without the care for infinities that the operator takes.
+Complex times(Complex a, Complex b) {
+  return {a.real() * b.real() - a.imag() * b.imag(), a.real() * b.imag() + a.imag() * b.real()};
+}
+
 }  // namespace
 
 void corrupt_cpu(const CorruptArguments& a) {
   const int64_t channels = a.vis.extent(1), step = a.vis.extent(2);
   const bool circular = a.correlations.front() <= 8, polarised = a.stokes_vis.extent(0) == 4;
+  std::vector<uint32_t> counters;  // [channel][correlation]
+  for (int64_t c = 0; c < channels; ++c)
+    for (int64_t k = 0; k < step; ++k)
+      counters.push_back(
+          static_cast<uint32_t>(4 * c + io::matrix_element(a.correlations[static_cast<size_t>(k)])));
+  std::vector<double> noise_re(counters.size()), noise_im(counters.size());
   for (int64_t row = 0; row < a.vis.extent(0); ++row) {
     const int64_t p = a.antennas(row, 0), q = a.antennas(row, 1);
     const auto at = static_cast<size_t>(a.time_s.size() == 1 ? 0 : row);
     const int64_t time = a.gains ? a.gains->time_of(a.time_s[at]) : 0;
+    if (a.noise_jy > 0)
+      normal_cpu(a.seed, Stream::noise, counters, static_cast<uint32_t>(p), static_cast<uint32_t>(q),
+                 static_cast<uint32_t>(a.time_number[at]), noise_re.data(), noise_im.data());
     std::vector<const RfiBurst*> active;
     for (const auto& burst : a.bursts)
       if (burst.at(a.time_s[at])) active.push_back(&burst);
@@ -54,10 +69,12 @@ void corrupt_cpu(const CorruptArguments& a) {
         }
         Complex left[4];
         for (int i = 0; i < 2; ++i)
-          for (int k = 0; k < 2; ++k) left[2 * i + k] = jp[2 * i] * v[k] + jp[2 * i + 1] * v[2 + k];
+          for (int k = 0; k < 2; ++k)
+            left[2 * i + k] = times(jp[2 * i], v[k]) + times(jp[2 * i + 1], v[2 + k]);
         for (int i = 0; i < 2; ++i)
           for (int k = 0; k < 2; ++k)
-            v[2 * i + k] = left[2 * i] * std::conj(jq[2 * k]) + left[2 * i + 1] * std::conj(jq[2 * k + 1]);
+            v[2 * i + k] =
+                times(left[2 * i], std::conj(jq[2 * k])) + times(left[2 * i + 1], std::conj(jq[2 * k + 1]));
       }
       for (int64_t k = 0; k < step; ++k) {
         const int element = io::matrix_element(a.correlations[static_cast<size_t>(k)]);
@@ -66,10 +83,10 @@ void corrupt_cpu(const CorruptArguments& a) {
           if (burst->in(a.freq_hz[static_cast<size_t>(c)]))
             x += burst->flux_jy * burst->response[static_cast<size_t>(2 * p + element / 2)] *
                  std::conj(burst->response[static_cast<size_t>(2 * q + element % 2)]);
-        if (a.noise_jy > 0)
-          x += a.noise_jy * normal(a.seed, Stream::noise, static_cast<uint32_t>(4 * c + element),
-                                   static_cast<uint32_t>(p), static_cast<uint32_t>(q),
-                                   static_cast<uint32_t>(a.time_number[at]));
+        if (a.noise_jy > 0) {
+          const auto sample = static_cast<size_t>(c * step + k);
+          x += a.noise_jy * Complex(noise_re[sample], noise_im[sample]);
+        }
         a.vis(row, c, k) = std::complex<float>(x);
       }
     }

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <complex>
 #include <cstdint>
+#include <span>
 
 #include "io/constants.hpp"
 #include "io/view.hpp"
@@ -48,5 +49,9 @@ FF_HD inline std::complex<double> normal(uint64_t seed, Stream stream, uint32_t 
   const double size = sqrt(-2 * log(u[0])), angle = 2 * kPi * u[1];
   return {size * cos(angle), size * sin(angle)};
 }
+
+/// normal() of many first words, [i], on the host: a counter in every SIMD lane. Differs from it by rounding, and not among targets.
+void normal_cpu(uint64_t seed, Stream stream, std::span<const uint32_t> a, uint32_t b, uint32_t c, uint32_t d,
+                double* re, double* im);
 
 }  // namespace fringeflow::corrupt

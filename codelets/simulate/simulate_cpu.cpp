@@ -8,13 +8,14 @@
 
 #include "codelets/common/simd_targets.hpp"
 #include "codelets/simulate/spacing.hpp"
-#include "io/constants.hpp"
 
 // Compiled once per instruction set by Highway, which picks the best at run time.
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "codelets/simulate/simulate_cpu.cpp"
 #include <hwy/foreach_target.h>  // must come before highway.h
 #include <hwy/highway.h>
+
+#include "codelets/common/unit_phasor-inl.hpp"
 
 HWY_BEFORE_NAMESPACE();
 namespace fringeflow {
@@ -23,33 +24,6 @@ namespace HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 using D = hn::ScalableTag<double>;
 using V = hn::Vec<D>;
-
-/// exp(2πi t) to double precision for |t| < 2^50.
-HWY_INLINE void unit_phasor(D d, V turns, V& re, V& im) {
-  const V x = hn::Sub(turns, hn::Round(turns));               // [−1/2, 1/2]
-  const V quadrant = hn::Round(hn::Mul(x, hn::Set(d, 4.0)));  // −2 … 2
-  const V y = hn::NegMulAdd(quadrant, hn::Set(d, 0.25), x);   // [−1/8, 1/8]
-  const V a = hn::Mul(y, hn::Set(d, 2 * kPi)), a2 = hn::Mul(a, a);
-  // Taylor series: |a| ≤ π/4, so that the first terms left out are below 1e-16.
-  V s = hn::Set(d, -1.0 / 1307674368000.0), c = hn::Set(d, 1.0 / 20922789888000.0);
-  for (double k :
-       {1.0 / 6227020800.0, -1.0 / 39916800.0, 1.0 / 362880.0, -1.0 / 5040.0, 1.0 / 120.0, -1.0 / 6.0, 1.0}) {
-    s = hn::MulAdd(s, a2, hn::Set(d, k));
-  }
-  for (double k : {-1.0 / 87178291200.0, 1.0 / 479001600.0, -1.0 / 3628800.0, 1.0 / 40320.0, -1.0 / 720.0,
-                   1.0 / 24.0, -0.5, 1.0}) {
-    c = hn::MulAdd(c, a2, hn::Set(d, k));
-  }
-  s = hn::Mul(s, a);
-  const V one = hn::Set(d, 1.0), distance = hn::Abs(quadrant);
-  const auto odd = hn::Eq(distance, one);
-  re = hn::IfThenElse(odd, s, c);
-  im = hn::IfThenElse(odd, c, s);
-  // cos changes sign in quadrants 1 and ±2, sin in −1 and ±2.
-  const auto opposite = hn::Eq(distance, hn::Set(d, 2.0));
-  re = hn::IfThenElse(hn::Or(opposite, hn::Eq(quadrant, one)), hn::Neg(re), re);
-  im = hn::IfThenElse(hn::Or(opposite, hn::Eq(quadrant, hn::Neg(one))), hn::Neg(im), im);
-}
 
 /// sin(πx)/(πx).
 HWY_INLINE V sinc(D d, V x) {

@@ -7,13 +7,14 @@
 #include "io/h5parm.hpp"
 #include "io/options_calibrate.hpp"
 #include "runtime/codelet.hpp"
+#include "runtime/timeline.hpp"
 
 namespace fringeflow {
 
 /// Solves for direction-independent gains, writes them as h5parm and, when asked, corrects the data. Nothing is applied unless solutions
 /// were found and written. Throws UserError or RunError.
-/// @return seconds that its tasks spent on reading and writing
-double run_calibrate(const CalibrateJob& job);
+/// @return the time of its tasks for reading and writing
+runtime::IoTime run_calibrate(const CalibrateJob& job);
 
 /// The same for a part of the rows, or on top of other gains; the column and the uv range are those of the job.
 /// @return the gains, with the bounds of their intervals
@@ -62,8 +63,10 @@ class CalibrationInMemory {
   /// Of all buffers.
   int64_t bytes() const;
   void create(runtime::TaskSink& sink);
-  /// Each unit once, in order.
+  /// Each unit once, in order. What solves a unit and hands it onwards may wait for the next ones, to be one task with theirs.
   void submit(runtime::TaskSink& sink, size_t unit);
+  /// Of all units so far.
+  void submit_solutions(runtime::TaskSink& sink);
   /// Writes the gains. Throws RunError when there are none.
   void finish(const runtime::Runtime& runtime);
 

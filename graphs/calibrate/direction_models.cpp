@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
+#include "graphs/calibrate/direction_models.hpp"
+
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <array>
+#include <charconv>
 #include <cmath>
 
-#include "graphs/calibrate/directions.hpp"
 #include "io/error.hpp"
+#include "io/regions.hpp"
 
 namespace fringeflow::graphs {
 namespace {
@@ -38,6 +41,15 @@ size_t nearest(const std::vector<Vector>& centres, const Vector& at) {
 double flux_of(const io::SkyComponent& component) { return std::abs(component.stokes_jy[0]); }
 
 }  // namespace
+
+std::optional<int64_t> cluster_count(const std::string& directions) {
+  int64_t count = 0;
+  const char* end = directions.data() + directions.size();
+  const auto [at, error] = std::from_chars(directions.data(), end, count);
+  if (error != std::errc() || at != end) return std::nullopt;
+  if (count < 1) throw UserError("directions: at least 1");
+  return count;
+}
 
 std::vector<DirectionModel> cluster(std::vector<io::SkyComponent> components, int64_t count) {
   if (count > static_cast<int64_t>(components.size()))
@@ -98,6 +110,20 @@ std::vector<DirectionModel> divide(std::vector<io::SkyComponent> components, std
                                   model.name, io::format_ra(model.direction.ra_rad),
                                   io::format_dec(model.direction.dec_rad)));
   return models;
+}
+
+std::vector<DirectionModel> direction_models(const std::string& directions,
+                                             std::vector<io::SkyComponent> components,
+                                             const Direction& centre) {
+  if (directions.empty()) return {{"[D0]", centre, std::move(components)}};
+  if (const auto count = cluster_count(directions)) return cluster(std::move(components), *count);
+  std::vector<std::string> names;
+  std::vector<Direction> centres;
+  for (const auto& facet : io::read_facets(directions)) {
+    names.push_back(facet.name);
+    centres.push_back(facet.centre);
+  }
+  return divide(std::move(components), std::move(names), std::move(centres), directions);
 }
 
 }  // namespace fringeflow::graphs

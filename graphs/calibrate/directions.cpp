@@ -9,16 +9,19 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
-#include <charconv>
 #include <chrono>
 #include <cmath>
 #include <map>
 
-#include "codelets/calibrate/calibrate_tasks.hpp"
 #include "codelets/calibrate/directions_tasks.hpp"
-#include "codelets/read/chunk.hpp"
 #include "graphs/calibrate/calibrate.hpp"
+#include "graphs/calibrate/direction_models.hpp"
 #include "graphs/calibrate/fit_summary.hpp"
+#include "graphs/calibrate/pieces.hpp"
+#include "graphs/calibrate/sky.hpp"
+#include "graphs/calibrate/solution_axes.hpp"
+#include "graphs/calibrate/solve_batch.hpp"
+#include "graphs/calibrate/write_corrected.hpp"
 #include "graphs/predict/predict.hpp"
 #include "graphs/progress.hpp"
 #include "graphs/run_record.hpp"
@@ -26,7 +29,6 @@
 #include "io/error.hpp"
 #include "io/gain_plot.hpp"
 #include "io/measurement_set_stokes.hpp"
-#include "io/quantity.hpp"
 #include "io/regions.hpp"
 #include "runtime/runtime.hpp"
 
@@ -43,55 +45,20 @@ constexpr size_t kSlots = 8;
 /// Sums of an interval that pieces go to in turn: as many tasks run at a time. A constant, for it changes bits.
 constexpr size_t kParts = 4;
 constexpr int64_t kSumBytes = int64_t{512} << 20;
+/// Of a task; each has up to eight buffers.
+constexpr int64_t kMostIntervals = 16;
 /// Of reweighing; the first is without.
 constexpr int kRobustPasses = 5;
 /// Blocks of a spectral window where the user does not say and gains of channels are tied together.
 constexpr int64_t kTiedBlocks = 16;
-
-struct Slot {
-  DataId uvw = -1, antennas = -1, vis = -1, weight = -1, flag = -1;
-};
 
 struct Unit {
   io::IntervalRows rows;
   DirectionShape shape;
   std::vector<double> block_hz;
   DataId gains = -1, valid = -1, outcomes = -1, tec = -1;
+  size_t parts() const { return std::min(kParts, rows.chunks.size()); }
 };
-
-std::vector<io::SkyComponent> load_components(const std::string& model, const Direction& centre) {
-  if (model.starts_with("point:")) {
-    io::SkyComponent point;
-    point.ra_rad = centre.ra_rad;
-    point.dec_rad = centre.dec_rad;
-    const double flux = parse_quantity(model.substr(6), Dimension::flux);
-    if (!(flux > 0)) throw UserError("model: the flux of '" + model + "' must be above 0");
-    point.stokes_jy = {flux, 0, 0, 0};
-    return {point};
-  }
-  io::SkyModel loaded = io::load_sky_model(model);
-  if (loaded.image) {
-    const auto& image = *loaded.image;
-    loaded.components = io::components_of({image.pixels.data(), {image.header.grid.ny, image.header.grid.nx}},
-                                          image.header.grid, image.header.frequency_hz);
-  }
-  if (loaded.components.empty()) throw UserError("model: " + model + " has no sources");
-  return std::move(loaded.components);
-}
-
-std::vector<DirectionModel> models_of(const CalibrateJob& job, const Direction& centre) {
-  auto components = load_components(job.model, centre);
-  if (job.directions.empty()) return {{"[D0]", centre, std::move(components)}};
-  if (const auto count = cluster_count(job.directions)) return cluster(std::move(components), *count);
-  const auto facets = io::read_facets(job.directions);
-  std::vector<std::string> names;
-  std::vector<Direction> directions;
-  for (const auto& facet : facets) {
-    names.push_back(facet.name);
-    directions.push_back(facet.centre);
-  }
-  return divide(std::move(components), std::move(names), std::move(directions), job.directions);
-}
 
 class Directional {
  public:
@@ -100,9 +67,10 @@ class Directional {
 
  private:
   DirectionShape shape_of(int window) const;
-  void check_windows() const;
   void create(runtime::Runtime& runtime);
   void submit(runtime::Runtime& runtime, int pass);
+  void submit_solutions(runtime::Runtime& runtime);
+  calibrate::SolveDirectionsArgs solve_args(const Unit& unit, int64_t intervals) const;
   std::shared_ptr<const calibrate::DirectionGroups> groups_of(const Unit& unit, const Direction& centre);
   io::DirectionalGains gains(const runtime::Runtime& runtime) const;
   io::TecTable tec(const runtime::Runtime& runtime, const io::DirectionalGains& gains) const;
@@ -114,8 +82,10 @@ class Directional {
   std::shared_ptr<io::CorrelationAccess> access_;
   std::vector<Unit> units_;
   std::vector<DirectionModel> models_;
-  std::vector<Slot> ring_;
+  std::vector<CalibrationBuffers> ring_;
   std::vector<std::vector<DataId>> sums_;  ///< [unit, in turn][part]
+  int64_t batch_ = 1;                      ///< intervals that one task solves
+  std::vector<size_t> waiting_;            ///< units that are accumulated and to be solved by the next task
   DataId token_ = -1;
   int64_t stokes_ = 1, reference_ = -1;
   std::shared_ptr<const std::vector<std::array<double, 3>>> position_m_;
@@ -137,22 +107,17 @@ Directional::Directional(const CalibrateJob& job, io::CorrelationSelection rows)
   for (const auto& antenna : access_->info().antennas)
     positions->push_back({antenna.position_m[0], antenna.position_m[1], antenna.position_m[2]});
   position_m_ = std::move(positions);
-  for (auto& part : access_->divide(job.interval_s, kChunkVisibilities))
-    units_.push_back({std::move(part), {}, {}});
+  auto parts = access_->divide(job.interval_s, kChunkVisibilities);
+  check_correlations(*access_, parts, false);
+  check_one_centre(*access_, parts, "from one of which directions are seen; split the set");
+  for (auto& part : parts) units_.push_back({std::move(part), {}, {}});
   warn_of_long_rows(*access_, job.interval_s);
-  check_windows();
-  models_ = models_of(job, units_.front().rows.chunks.front().phase_centre);
+  const Direction& centre = units_.front().rows.chunks.front().phase_centre;
+  models_ = direction_models(job.directions, load_sky(job.model).seen_from(centre), centre);
   for (auto& unit : units_) {
     unit.shape = shape_of(unit.rows.window);
-    const auto& gains = unit.shape.gains;
-    const auto& freq = access_->info().windows[static_cast<size_t>(unit.rows.window)].freq_hz;
-    for (int64_t block = 0; block < gains.blocks(); ++block) {
-      const int64_t begin = block * gains.channels_per_solution,
-                    end = std::min(begin + gains.channels_per_solution, gains.channels);
-      double sum = 0;
-      for (int64_t c = begin; c < end; ++c) sum += freq[static_cast<size_t>(c)];
-      unit.block_hz.push_back(sum / static_cast<double>(end - begin));
-    }
+    unit.block_hz = block_frequencies(unit.shape.gains,
+                                      access_->info().windows[static_cast<size_t>(unit.rows.window)].freq_hz);
   }
   if (job.solve == SolveKind::tec && units_.front().shape.gains.blocks() < 2)
     throw UserError("solve: tec needs channels: '" + path() + "' has one block of them");
@@ -175,30 +140,6 @@ DirectionShape Directional::shape_of(int window) const {
   return shape;
 }
 
-void Directional::check_windows() const {
-  std::optional<std::vector<int>> common;
-  const Direction* centre = nullptr;
-  for (const auto& unit : units_) {
-    const auto& codes = access_->correlations(unit.rows.window);
-    const bool known = codes.size() == 1 || codes == std::vector<int>{5, 8} ||
-                       codes == std::vector<int>{9, 12} || codes == std::vector<int>{5, 6, 7, 8} ||
-                       codes == std::vector<int>{9, 10, 11, 12};
-    if (!known)
-      throw UserError(
-          fmt::format("'{}' has the correlations {}; calibrate takes XX, YY or RR, LL or all four in order",
-                      path(), io::correlation_names(codes)));
-    if (common && *common != codes)
-      throw UserError(fmt::format("'{}' has spectral windows with different correlations; split it", path()));
-    common = codes;
-    for (const auto& chunk : unit.rows.chunks) {
-      if (centre && std::hypot(centre->ra_rad - chunk.phase_centre.ra_rad,
-                               centre->dec_rad - chunk.phase_centre.dec_rad) > 1e-9)
-        throw UserError(fmt::format("'{}' has fields with several phase centres; split it", path()));
-      centre = &chunk.phase_centre;
-    }
-  }
-}
-
 void Directional::create(runtime::Runtime& runtime) {
   token_ = runtime.create({"set", 64, 0});
   int64_t rows = 1, samples = 1, correlations = 1, sums = 1;
@@ -210,7 +151,7 @@ void Directional::create(runtime::Runtime& runtime) {
       samples = std::max(samples, chunk.rows * chunk.channels);
       ++pieces;
     }
-    parts = std::max(parts, std::min(kParts, unit.rows.chunks.size()));
+    parts = std::max(parts, unit.parts());
     correlations = std::max(correlations, shape.correlations);
     sums = std::max(sums, 8 * unit.shape.accumulator_size());
     unit.gains = runtime.create({"gains", padded(16 * unit.shape.gain_size()), 0});
@@ -219,17 +160,16 @@ void Directional::create(runtime::Runtime& runtime) {
         {"outcomes", padded(static_cast<int64_t>(sizeof(Outcome)) * shape.blocks() * shape.fits()), 0});
     unit.tec = runtime.create({"tec", padded(8 * shape.antennas * unit.shape.directions), 0});
   }
-  for (size_t i = 0; i < std::min(kSlots, pieces); ++i) {
-    Slot slot;
-    slot.uvw = runtime.create({"uvw", padded(rows * 24), 0});
-    slot.antennas = runtime.create({"antennas", padded(rows * 8), 0});
-    slot.vis = runtime.create({"vis", padded(samples * correlations * 8), 0});
-    slot.weight = runtime.create({"weight", padded(samples * correlations * 4), 0});
-    slot.flag = runtime.create({"flag", padded(samples * correlations), 0});
-    ring_.push_back(slot);
-  }
-  const auto side_by_side = std::clamp<int64_t>(kSumBytes / (sums * static_cast<int64_t>(parts)), 1,
-                                                static_cast<int64_t>(std::min(kSlots, units_.size())));
+  for (size_t i = 0; i < std::min(kSlots, pieces); ++i)
+    ring_.push_back(create_buffers(runtime, rows, samples, correlations));
+  const auto intervals = static_cast<int64_t>(units_.size());
+  const int64_t room =
+      std::clamp<int64_t>(kSumBytes / (sums * static_cast<int64_t>(parts)), 1, 2 * kMostIntervals);
+  const auto& gains = units_.front().shape.gains;
+  const auto one = solve_args(units_.front(), 1);
+  batch_ = intervals_per_task(Solvers::of(runtime.info()), intervals, gains.blocks() * gains.fits(),
+                              calibrate::solve_directions_codelet().work(&one), room);
+  const int64_t side_by_side = std::min({room, std::max<int64_t>(kSlots, 2 * batch_), intervals});
   for (int64_t i = 0; i < side_by_side; ++i) {
     sums_.emplace_back();
     for (size_t part = 0; part < parts; ++part)
@@ -260,22 +200,15 @@ void Directional::submit(runtime::Runtime& runtime, int pass) {
           access_->info().windows[static_cast<size_t>(window)].freq_hz);
     const auto codes = std::make_shared<const std::vector<int>>(access_->correlations(window));
     const auto& sums = sums_[i % sums_.size()];
-    const size_t parts = std::min(kParts, unit.rows.chunks.size());
+    const size_t parts = unit.parts();
+    // Intervals of one task are alike.
+    if (!waiting_.empty() &&
+        (units_[waiting_.front()].rows.window != window || units_[waiting_.front()].parts() != parts))
+      submit_solutions(runtime);
     size_t piece = 0;
     for (const auto& chunk : unit.rows.chunks) {
-      const Slot& slot = ring_[static_cast<size_t>(number_) % ring_.size()];
-      auto read = [access = access_, &chunk](io::CorrelationBuffers& out) { access->read(chunk, out); };
-      runtime.submit(
-          runtime::make_task(calibrate::read_correlations_codelet(),
-                             calibrate::ReadCorrelationsArgs{chunk.rows, chunk.channels,
-                                                             unit.shape.gains.correlations, std::move(read)},
-                             {{slot.uvw, Access::write},
-                              {slot.antennas, Access::write},
-                              {slot.vis, Access::write},
-                              {slot.weight, Access::write},
-                              {slot.flag, Access::write},
-                              {token_, Access::read_write}},
-                             {number_}, 2));
+      const CalibrationBuffers& slot = ring_[static_cast<size_t>(number_) % ring_.size()];
+      submit_read_of(runtime, access_, chunk, unit.shape.gains.correlations, slot, token_, number_);
       const bool first = piece < parts;
       calibrate::AccumulateDirectionsArgs args{
           unit.shape, chunk.rows, stokes_, codes, freq, groups_of(unit, chunk.phase_centre), first};
@@ -294,48 +227,46 @@ void Directional::submit(runtime::Runtime& runtime, int pass) {
       ++piece;
       ++number_;
     }
-    calibrate::DirectionLimits limits;
-    limits.solver = job_.solver;
-    limits.smooth_hz = job_.smooth_hz;
-    std::vector<std::pair<DataId, Access>> data{{unit.gains, Access::write},
-                                                {unit.valid, Access::write},
-                                                {unit.outcomes, Access::write},
-                                                {unit.tec, Access::write}};
-    for (size_t part = 0; part < parts; ++part) data.emplace_back(sums[part], Access::read);
-    runtime.submit(
-        runtime::make_task(calibrate::solve_directions_codelet(),
-                           calibrate::SolveDirectionsArgs{unit.shape, limits, static_cast<int64_t>(parts),
-                                                          reference_, unit.block_hz, position_m_},
-                           std::move(data), {number_ - 1}, 1));
+    waiting_.push_back(i);
+    if (static_cast<int64_t>(waiting_.size()) >= batch_) submit_solutions(runtime);
   }
+  submit_solutions(runtime);
+}
+
+/// Of the units that are waiting, in one task.
+void Directional::submit_solutions(runtime::Runtime& runtime) {
+  if (waiting_.empty()) return;
+  const Unit& first = units_[waiting_.front()];
+  std::vector<std::pair<DataId, Access>> data;
+  for (const size_t i : waiting_)
+    for (const DataId id : {units_[i].gains, units_[i].valid, units_[i].outcomes, units_[i].tec})
+      data.emplace_back(id, Access::write);
+  for (const size_t i : waiting_)
+    for (size_t part = 0; part < first.parts(); ++part)
+      data.emplace_back(sums_[i % sums_.size()][part], Access::read);
+  runtime.submit(runtime::make_task(calibrate::solve_directions_codelet(),
+                                    solve_args(first, static_cast<int64_t>(waiting_.size())), std::move(data),
+                                    {number_ - 1}, 1));
+  waiting_.clear();
+}
+
+calibrate::SolveDirectionsArgs Directional::solve_args(const Unit& unit, int64_t intervals) const {
+  calibrate::DirectionLimits limits;
+  limits.solver = job_.solver;
+  limits.smooth_hz = job_.smooth_hz;
+  return {unit.shape,  limits,   static_cast<int64_t>(unit.parts()), reference_, unit.block_hz,
+          position_m_, intervals};
 }
 
 /// Solutions of all windows on one axis of frequencies.
 io::DirectionalGains Directional::gains(const runtime::Runtime& runtime) const {
-  io::GainTable table;
-  table.times_s = access_->interval_times_s();
-  table.bounds_s = access_->interval_bounds_s();
-  table.antennas = access_->info().antennas;
-  table.amplitudes = job_.solve == SolveKind::diagonal;
-  table.centre = units_.front().rows.chunks.front().phase_centre;
-  const auto& codes = access_->correlations(units_.front().rows.window);
-  const int64_t pols = units_.front().shape.gains.polarisations();
-  if (!units_.front().shape.gains.scalar())
-    for (int64_t p = 0; p < pols; ++p) {
-      const int code = codes[static_cast<size_t>(p * (static_cast<int64_t>(codes.size()) - 1))];
-      table.polarisations.push_back(io::correlation_names(std::span<const int>(&code, 1)));
-    }
-  std::map<std::tuple<double, int, int64_t>, int64_t> place;  // (frequency, window, block)
-  for (const auto& unit : units_)
-    for (int64_t block = 0; block < unit.shape.gains.blocks(); ++block)
-      place[{unit.block_hz[static_cast<size_t>(block)], unit.rows.window, block}] = 0;
-  for (auto& [key, at] : place) {
-    at = static_cast<int64_t>(table.freq_hz.size());
-    table.freq_hz.push_back(std::get<0>(key));
-  }
-  const auto size = static_cast<size_t>(table.size());
-  table.gains.assign(size, 1.);
-  table.valid.assign(size, 0);
+  FrequencyAxis axis;
+  for (const auto& unit : units_) axis.add(unit.rows.window, unit.block_hz);
+  axis.arrange();
+  const Unit& first = units_.front();
+  const io::GainTable table = empty_table(*access_, axis, first.shape.gains, first.rows.window,
+                                          first.rows.chunks.front().phase_centre);
+  const int64_t pols = first.shape.gains.polarisations();
   io::DirectionalGains out;
   const auto frequencies = static_cast<int64_t>(table.freq_hz.size());
   for (size_t d = 0; d < models_.size(); ++d) {
@@ -347,7 +278,7 @@ io::DirectionalGains Directional::gains(const runtime::Runtime& runtime) const {
       const auto* valid = runtime.host(unit.valid).as<const uint8_t>();
       for (int64_t block = 0; block < shape.blocks(); ++block)
         for (int64_t a = 0; a < shape.antennas; ++a) {
-          const int64_t at = place.at({unit.block_hz[static_cast<size_t>(block)], unit.rows.window, block});
+          const int64_t at = axis.place(unit.rows.window, block);
           const auto from =
               ((block * shape.antennas + a) * unit.shape.directions + static_cast<int64_t>(d)) * pols;
           const auto to = ((unit.rows.interval * frequencies + at) * shape.antennas + a) * pols;
@@ -463,19 +394,10 @@ DirectionsSolved Directional::run(RunRecord* record) {
   runtime.learn();
   spdlog::info("{}: calibrated in {:.2f} s", job_.output,
                std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
-  return {std::move(out), runtime::io_seconds(runtime.timeline())};
+  return {std::move(out), runtime::io_time(runtime.timeline())};
 }
 
 }  // namespace
-
-std::optional<int64_t> cluster_count(const std::string& directions) {
-  int64_t count = 0;
-  const char* end = directions.data() + directions.size();
-  const auto [at, error] = std::from_chars(directions.data(), end, count);
-  if (error != std::errc() || at != end) return std::nullopt;
-  if (count < 1) throw UserError("directions: at least 1");
-  return count;
-}
 
 bool needs_directions(const CalibrateJob& job) {
   return !job.directions.empty() || job.solve == SolveKind::tec || job.smooth_hz > 0 || job.robust > 0;
@@ -495,31 +417,6 @@ DirectionsSolved calibrate_directions(const CalibrateJob& job, const io::Correla
     write_corrected(job.ms, std::move(all), job.apply_column);
   }
   return solved;
-}
-
-void write_corrected(const std::string& path, io::CorrelationSelection rows, const std::string& column) {
-  io::CorrelationAccess access(path, std::move(rows), column);
-  for (const auto& unit : access.divide(0, kChunkVisibilities))
-    for (const auto& chunk : unit.chunks) {
-      const int64_t correlations = access.info().windows[static_cast<size_t>(chunk.window)].correlations;
-      const std::array<int64_t, 3> extents{chunk.rows, chunk.channels, correlations};
-      const auto samples = static_cast<size_t>(chunk.rows * chunk.channels * correlations),
-                 count = static_cast<size_t>(chunk.rows);
-      std::vector<double> uvw(3 * count);
-      std::vector<int32_t> antennas(2 * count);
-      std::vector<std::complex<float>> vis(samples);
-      std::vector<float> weight(samples);
-      std::vector<uint8_t> flag(samples);
-      io::CorrelationBuffers out{{uvw.data(), {chunk.rows, 3}},
-                                 {antennas.data(), {chunk.rows, 2}},
-                                 {vis.data(), extents},
-                                 {weight.data(), extents},
-                                 {flag.data(), extents}};
-      access.read(chunk, out);
-      access.write(chunk, out.vis, out.flag, true);
-    }
-  access.flush();
-  spdlog::info("{}: column {} written, flags where gains have no solution", path, column);
 }
 
 }  // namespace fringeflow::graphs

@@ -28,11 +28,11 @@ void FitSummary::add(const calibrate::Outcome& one) {
 
 void FitSummary::report(const std::string& path, const std::string& where, double tolerance) {
   if (found_ == 0)
-    throw RunError(failed_ > 0
-                       ? fmt::format("'{}': none of {} solutions converged; nothing is written", path, fits_)
-                       : fmt::format("'{}': no visibilities are left to calibrate on: all are flagged, not "
-                                     "finite or outside the uv range",
-                                     path));
+    throw NoSolution(
+        failed_ > 0 ? fmt::format("'{}': none of {} solutions converged; nothing is written", path, fits_)
+                    : fmt::format("'{}': no visibilities are left to calibrate on: all are flagged, not "
+                                  "finite or outside the uv range",
+                                  path));
   const auto middle = iterations_.begin() + static_cast<int64_t>(iterations_.size() / 2);
   std::nth_element(iterations_.begin(), middle, iterations_.end());
   spdlog::info("{} fits in {}: median {} iterations, residual {:.3g} of the data (rms)", fits_, where,

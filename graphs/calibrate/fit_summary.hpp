@@ -14,7 +14,7 @@ class FitSummary {
  public:
   void add(const calibrate::Outcome& one);
   /// @param path of the set   @param where "12 intervals"   @param tolerance of the solver
-  /// Throws RunError when no solution was found.
+  /// Throws NoSolution.
   void report(const std::string& path, const std::string& where, double tolerance);
 
  private:

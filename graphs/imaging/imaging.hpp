@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "io/options.hpp"
+#include "runtime/timeline.hpp"
 
 namespace fringeflow {
 
@@ -24,7 +25,7 @@ class ChunkFeed;
 /// Stages of a workflow that ran before this one and left files for it.
 struct StagesBefore {
   double seconds = 0;
-  double io_s = 0;  ///< in tasks that read and write
+  runtime::IoTime io;
   int64_t bytes_read = 0, bytes_written = 0;
 };
 

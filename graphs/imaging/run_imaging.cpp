@@ -182,11 +182,13 @@ void notes(const ImagingPlan& plan, graphs::RunLog& log) {
 }
 
 /// Of a workflow that went through files, the same figures as of one in memory.
-nlohmann::json through_files(const StagesBefore& before, double seconds, double io_s, int64_t bytes_read) {
+nlohmann::json through_files(const StagesBefore& before, double seconds, const runtime::IoTime& io,
+                             int64_t bytes_read) {
   return {{"mode", "files"},
           {"makespan_s", before.seconds + seconds},
           {"stages_before_s", before.seconds},
-          {"io_s", before.io_s + io_s},
+          {"io_s", before.io.task_s + io.task_s},
+          {"io_wall_s", before.io.wall_s + io.wall_s},
           {"bytes_written", before.bytes_written},
           {"bytes_read", before.bytes_read + bytes_read}};
 }
@@ -277,7 +279,7 @@ void run(const ImagingJob& job, const GainsOfSets& gains, const StagesBefore& be
     metrics["pipeline"] = feed->metrics(timeline, metrics["time_s"]);
   else if (before.seconds > 0)
     metrics["pipeline"] =
-        through_files(before, metrics["time_s"], runtime::io_seconds(timeline), graph.counters()->bytes());
+        through_files(before, metrics["time_s"], runtime::io_time(timeline), graph.counters()->bytes());
   const auto lines = closing_lines(plan, graph, runtime, *products, metrics);
   log.info(lines);
   directory.write_text("log.txt", log.text());

@@ -105,11 +105,13 @@ EmulatedChunks::EmulatedChunks(const PipelineJob& job, bool wait_for_flags)
       emulator_(std::make_shared<Emulator>(job.simulate)),
       data_(std::make_shared<EmulatedData>(emulator_, job.simulate.output)) {
   codes_ = std::make_shared<const std::vector<int>>(emulator_->geometry().correlations());
-  if (job.calibrate)
+  if (job_.calibrate) {
+    job_.calibrate->runtime = job_.runtime;
     calibration_ = std::make_unique<graphs::CalibrationInMemory>(
         *job_.calibrate, data_, static_cast<graphs::CalibrationData&>(*this));
-  else
+  } else {
     data_->divide(0, kBlockVisibilities);
+  }
 }
 
 int64_t EmulatedChunks::slots() const {
@@ -268,6 +270,7 @@ void EmulatedChunks::submit_visibilities(TaskSink& sink, size_t chunk) {
     for (; next_unit_ < calibration_->units() && first_chunk(next_unit_) <= chunk && !sink.failed();
          ++next_unit_)
       calibration_->submit(sink, next_unit_);
+    calibration_->submit_solutions(sink);
     return;
   }
   for (size_t block = 0; block < blocks.size() && !sink.failed(); ++block) {

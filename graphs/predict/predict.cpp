@@ -69,7 +69,7 @@ struct Slot {
 class Prediction {
  public:
   explicit Prediction(const PredictJob& job);
-  double run(graphs::RunRecord& record);
+  runtime::IoTime run(graphs::RunRecord& record);
 
  private:
   void load_gains();
@@ -210,7 +210,7 @@ void Prediction::predict_image(runtime::Runtime& runtime) {
   }
 }
 
-double Prediction::run(graphs::RunRecord& record) {
+runtime::IoTime Prediction::run(graphs::RunRecord& record) {
   record.phase("planning");
   const auto start = std::chrono::steady_clock::now();
   int64_t rows = 0, samples = 0, correlated = 0, total = 0;
@@ -255,12 +255,12 @@ double Prediction::run(graphs::RunRecord& record) {
   for (const auto& path : job_.ms)
     spdlog::info("{}: column {} filled from {}", path, job_.column, job_.model_file);
   spdlog::info("{} visibilities in {:.2f} s", total, seconds);
-  return runtime::io_seconds(runtime.timeline());
+  return runtime::io_time(runtime.timeline());
 }
 
 }  // namespace
 
-double run_predict(const PredictJob& job) {
+runtime::IoTime run_predict(const PredictJob& job) {
   graphs::RunRecord record(job.runtime.trace);
   return Prediction(job).run(record);
 }

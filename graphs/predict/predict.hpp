@@ -7,13 +7,14 @@
 #include "codelets/simulate/simulate_tasks.hpp"
 #include "io/catalogue.hpp"
 #include "io/options_simulate.hpp"
+#include "runtime/timeline.hpp"
 
 namespace fringeflow {
 
 /// Fills a column of existing MeasurementSets from a sky model: components by the direct sum, images by degridding. Other columns stay
 /// as they are. Throws UserError or RunError.
-/// @return seconds that its tasks spent on reading and writing
-double run_predict(const PredictJob& job);
+/// @return the time of its tasks for reading and writing
+runtime::IoTime run_predict(const PredictJob& job);
 
 namespace graphs {
 

@@ -13,7 +13,10 @@
 
 #include "codelets/deconvolve/deconvolve.hpp"
 #include "graphs/calibrate/calibrate.hpp"
+#include "graphs/calibrate/direction_models.hpp"
 #include "graphs/calibrate/directions.hpp"
+#include "graphs/calibrate/sky.hpp"
+#include "graphs/calibrate/write_corrected.hpp"
 #include "graphs/imaging/imaging.hpp"
 #include "graphs/selfcal/trusted_model.hpp"
 #include "io/atomic_file.hpp"
@@ -107,16 +110,20 @@ class Selfcal {
   /// PREFIX-round<n>[-MFS][-I]-KIND.fits
   std::string product(size_t round, const std::string& kind) const;
   std::string trusted_model(size_t round, const Quality& quality) const;
+  void check_model(size_t round, const std::vector<io::SkyComponent>& components) const;
   void solve(size_t round, const std::string& model, std::vector<Target>& targets) const;
   void solve_directions(const CalibrateJob& calibrate, size_t round, Target& target) const;
   void check_directions() const;
+  void check_start_model(const Direction& centre) const;
   void publish(size_t best) const;
   void apply(const Target& target) const;
+  bool correct(size_t round);
   std::string table() const;
 
   const SelfcalJob& job_;
   std::vector<Target> targets_;  ///< with the gains of the image that was made last
   std::vector<Line> lines_;
+  std::string failed_;  ///< line of the table for a round without gains
 };
 
 Selfcal::Selfcal(const SelfcalJob& job) : job_(job) {
@@ -142,6 +149,7 @@ Selfcal::Selfcal(const SelfcalJob& job) : job_(job) {
     // Intervals that are longer than the data are told before anything is made.
     for (const auto& round : job.rounds)
       io::CorrelationAccess(path, rows_of(target), "").divide(round.interval_s, kChunkVisibilities);
+    check_start_model(set.info().phase_centre);
     targets_.push_back(std::move(target));
   }
 }
@@ -156,7 +164,23 @@ void Selfcal::check_directions() const {
     throw UserError("rounds: with gains by direction stokes must be I: facets correct nothing else");
   if (!job_.imaging.image.facet_gains.empty())
     throw UserError("facet_gains: rounds by direction make their own; leave it out");
-  if (!graphs::cluster_count(job_.directions)) io::read_facets(job_.directions);
+  const auto count = graphs::cluster_count(job_.directions);
+  if (!count) io::read_facets(job_.directions);
+  // A component of these is made by one iteration.
+  const auto& clean = job_.imaging.deconvolve;
+  const bool image_model = job_.start_model.empty() || !job_.rounds.front().by_direction;
+  if (count && image_model && clean.algorithm != CleanAlgorithm::multiscale && clean.model_file.empty() &&
+      *count > clean.iterations)
+    throw UserError(fmt::format("directions: {} clusters of at most {} components, the iterations of CLEAN",
+                                *count, clean.iterations));
+}
+
+/// That it can be read, and is enough for the first round.
+void Selfcal::check_start_model(const Direction& centre) const {
+  if (job_.start_model.empty()) return;
+  const auto sky = graphs::load_sky(job_.start_model);
+  if (job_.rounds.front().by_direction)
+    graphs::direction_models(job_.directions, sky.seen_from(centre), centre);
 }
 
 io::CorrelationSelection Selfcal::rows_of(const Target& target) const {
@@ -187,7 +211,18 @@ std::string Selfcal::product(size_t round, const std::string& kind) const {
                      imaging.image.stokes.size() > 1 ? "-I" : "", kind);
 }
 
-/// The part of a round's model that gains are solved against, as a file beside it.
+/// Throws NoSolution where the next round could not begin with these.
+void Selfcal::check_model(size_t round, const std::vector<io::SkyComponent>& components) const {
+  if (components.empty()) throw NoSolution(fmt::format("{} is empty", product(round, "model")));
+  if (!job_.rounds[round].by_direction) return;
+  try {
+    graphs::direction_models(job_.directions, components, {});
+  } catch (const UserError& error) {
+    throw NoSolution(fmt::format("{}: {}", product(round, "model"), error.what()));
+  }
+}
+
+/// The part of a round's model that gains are solved against, as a file beside it. Throws NoSolution where that is nothing.
 std::string Selfcal::trusted_model(size_t round, const Quality& quality) const {
   const auto restored = io::read_fits_image<float>(product(round, "image"));
   auto model = io::read_fits_image<float>(product(round, "model"));
@@ -195,6 +230,7 @@ std::string Selfcal::trusted_model(size_t round, const Quality& quality) const {
   const auto components = graphs::trusted_components(model, restored, least, quality.noise);
   spdlog::info("round {} solves against {} components, on {:.3g} Jy/beam and more", round + 1,
                components.size(), least);
+  check_model(round, components);
   if (components.size() <= kDirectComponents) {
     const std::string path = fmt::format("{}-trusted-sources.txt", prefix(round));
     io::write_components(path, components, model.header.frequency_hz);
@@ -278,7 +314,30 @@ std::string Selfcal::table() const {
   for (size_t i = 0; i < lines_.size(); ++i)
     text += fmt::format("{:>5}  {:<24} {:>12.5g} {:>12.4g} {:>14.4g}\n", i, lines_[i].what,
                         lines_[i].quality.peak, lines_[i].quality.noise, lines_[i].quality.dynamic_range());
-  return text;
+  return text + failed_;
+}
+
+/// Solves a round and makes its image. @return false when there are no gains, and what there was before is the best
+bool Selfcal::correct(size_t round) {
+  const auto& what = job_.rounds[round - 1];
+  const std::string gains = fmt::format("{}{} {:g} s", what.by_direction ? "directions-" : "",
+                                        name_of(what.solve), what.interval_s);
+  try {
+    const std::string model = round == 1 && !job_.start_model.empty()
+                                  ? job_.start_model
+                                  : trusted_model(round - 1, lines_[round - 1].quality);
+    solve(round, model, targets_);
+  } catch (const NoSolution& error) {
+    if (round == 1)
+      throw RunError(fmt::format("selfcal: the first round ({}) has no gains; {}-* is without any: {}", gains,
+                                 prefix(0), error.what()));
+    spdlog::warn("round {} ({}) has no gains: stopping with the rounds before it. {}", round, gains,
+                 error.what());
+    failed_ = fmt::format("{:>5}  {:<24} no gains: {}\n", round, gains, error.what());
+    return false;
+  }
+  lines_.push_back({gains, image(round)});
+  return true;
 }
 
 void Selfcal::run() {
@@ -286,15 +345,7 @@ void Selfcal::run() {
   size_t best = 0;
   auto targets = targets_;  // with the gains of the best round
   lines_.push_back({"none", image(0)});
-  for (size_t round = 1; round <= job_.rounds.size(); ++round) {
-    const auto& what = job_.rounds[round - 1];
-    const std::string model = round == 1 && !job_.start_model.empty()
-                                  ? job_.start_model
-                                  : trusted_model(round - 1, lines_[round - 1].quality);
-    solve(round, model, targets_);
-    lines_.push_back({fmt::format("{}{} {:g} s", what.by_direction ? "directions-" : "", name_of(what.solve),
-                                  what.interval_s),
-                      image(round)});
+  for (size_t round = 1; round <= job_.rounds.size() && correct(round); ++round) {
     const double now = lines_.back().quality.dynamic_range(), before = lines_[best].quality.dynamic_range();
     spdlog::info("round {}: dynamic range {:.4g}, {:.4g} before", round, now, before);
     const bool from_start = round == 1 && !job_.start_model.empty();

@@ -38,7 +38,7 @@ class Simulation {
     for (int64_t t = 0; t < job_.times; t += block_times())
       blocks_.emplace_back(t, std::min(block_times(), job_.times - t));
   }
-  double run(graphs::RunRecord& record);
+  runtime::IoTime run(graphs::RunRecord& record);
   /// All tasks, through a ring of buffers for so many cores.
   void submit(runtime::TaskSink& sink, int cpus);
   int64_t visibilities() const { return rows_written() * job_.channels; }
@@ -234,7 +234,7 @@ void Simulation::submit(runtime::TaskSink& sink, int cpus) {
   }
 }
 
-double Simulation::run(graphs::RunRecord& record) {
+runtime::IoTime Simulation::run(graphs::RunRecord& record) {
   record.phase("planning");
   const auto start = std::chrono::steady_clock::now();
   runtime::Runtime runtime(graphs::with_fxt_folder(job_.runtime, graphs::run_prefix(job_.output)));
@@ -263,7 +263,7 @@ double Simulation::run(graphs::RunRecord& record) {
     spdlog::info("noise of {:.4g} Jy in the real and the imaginary part of each correlation{}",
                  emulator_.set().sigma_jy, averaged_ ? " and integration" : "");
   if (!truth.empty()) spdlog::info("what was put in: {}", truth);
-  return runtime::io_seconds(runtime.timeline());
+  return runtime::io_time(runtime.timeline());
 }
 
 }  // namespace
@@ -279,7 +279,7 @@ RecordedFacts record_simulation(const SimulateJob& job, runtime::TaskSink& sink)
 
 }  // namespace graphs
 
-double run_simulate(const SimulateJob& job) {
+runtime::IoTime run_simulate(const SimulateJob& job) {
   graphs::RunRecord record(job.runtime.trace);
   return Simulation(job).run(record);
 }

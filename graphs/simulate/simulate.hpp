@@ -4,12 +4,13 @@
 #include "io/measurement_set.hpp"
 #include "io/options_simulate.hpp"
 #include "runtime/codelet.hpp"
+#include "runtime/timeline.hpp"
 
 namespace fringeflow {
 
 /// Simulates an observation into a new MeasurementSet, which appears when it is complete. Throws UserError or RunError.
-/// @return seconds that its tasks spent on writing
-double run_simulate(const SimulateJob& job);
+/// @return the time of its tasks for writing
+runtime::IoTime run_simulate(const SimulateJob& job);
 
 namespace graphs {
 /// The set that the job makes, without its visibilities. Throws UserError: the layout.

@@ -74,6 +74,23 @@ struct Sky {
   }
 };
 
+TEST(Random, ManyNormalNumbersAtOnceAreTheSame) {
+  std::vector<uint32_t> a;
+  for (uint32_t i = 0; i < 10007; ++i) a.push_back(i * i);
+  std::vector<double> re(a.size()), im(a.size());
+  normal_cpu(0x123456789abcdefull, Stream::noise, a, 7, 9, 0xffffffffu, re.data(), im.data());
+  for (size_t i = 0; i < a.size(); ++i) {
+    const Complex want = normal(0x123456789abcdefull, Stream::noise, a[i], 7, 9, 0xffffffffu);
+    ASSERT_LT(std::abs(Complex(re[i], im[i]) - want), 4e-15 * std::abs(want)) << i;
+  }
+  // However many at a time.
+  double one_re = 0, one_im = 0;
+  normal_cpu(0x123456789abcdefull, Stream::noise, std::span(a).subspan(1234, 1), 7, 9, 0xffffffffu, &one_re,
+             &one_im);
+  EXPECT_EQ(one_re, re[1234]);
+  EXPECT_EQ(one_im, im[1234]);
+}
+
 TEST(Corrupt, NoiseHasTheAskedDeviation) {
   Sky sky({9, 10, 11, 12}, 1, 64, 40);
   std::fill(sky.model.begin(), sky.model.end(), 0.f);

@@ -7,13 +7,12 @@
 
 #include <algorithm>
 #include <cstring>
-#include <numeric>
 #include <random>
 
 #include "codelets/calibrate/accumulate_cuda.hpp"
 #include "codelets/calibrate/solve_matrices_cuda.hpp"
 #include "io/measurement_set_stokes.hpp"
-#include "tests/codelets/host_warps.hpp"
+#include "tests/codelets/calibrate_on_host.hpp"
 #if FRINGEFLOW_HAVE_CUDA
 #include "tests/codelets/cuda_device.hpp"
 #endif
@@ -23,6 +22,7 @@ namespace {
 
 using Cdouble = std::complex<double>;
 using Cfloat = std::complex<float>;
+using test::Play;
 
 /// What is wrong with an array.
 enum class Trouble { none, dead, alone, two_islands, silent, few };
@@ -132,13 +132,9 @@ struct Data {
   std::vector<double> sums_by_team(bool first, bool backwards) const {
     auto sums = nothing();
     AccumulateRows in = accumulate_rows();
-    std::vector<uint32_t> keys(static_cast<size_t>(rows)), order(keys.size()), sorted;
-    for (int64_t i = 0; i < rows; ++i) BaselineKey{antennas.data(), shape.antennas, keys.data()}(i);
-    std::iota(order.begin(), order.end(), 0);
-    std::stable_sort(order.begin(), order.end(), [&](uint32_t a, uint32_t b) { return keys[a] < keys[b]; });
-    for (const uint32_t i : order) sorted.push_back(keys[i]);
-    in.keys = sorted.data();
-    in.order = order.data();
+    const test::SortedRows sorted(antennas, rows, shape.antennas);
+    in.keys = sorted.keys.data();
+    in.order = sorted.order.data();
     in.sums = sums.data();
     in.first = first;
     const int64_t parts = shape.blocks() * shape.baselines();
@@ -177,24 +173,13 @@ Solutions solve_on_cpu(const Shape& shape, const std::vector<double>& sums, cons
   return out;
 }
 
-/// How the threads of a block are played.
-enum class Play { forwards, backwards, warps };
-
 template <class Fit>
 void run_fits(const SolveJob& job, int64_t fits, Play play) {
-  cuda::Carver slow, fast;
-  Fit::carve(job.shape.antennas, fast, slow);
-  for (int64_t fit = 0; fit < fits; ++fit) {
-    // What a block of threads finds in memory is undefined.
-    std::vector<cuda::Complex> a(static_cast<size_t>(fast.bytes() / 16 + 1), cuda::Complex(NAN, NAN)),
-        b(static_cast<size_t>(slow.bytes() / 16 + 1), cuda::Complex(NAN, NAN));
-    cuda::Carver in_a(a.data()), in_b(b.data());
-    const auto space = Fit::carve(job.shape.antennas, in_a, in_b);
-    if (play == Play::warps)
-      test::run_in_warps([&](const cuda::Team& team) { Fit(job, fit, space).run(team); });
-    else
-      Fit(job, fit, space).run(cuda::Team{play == Play::backwards});
-  }
+  for (int64_t fit = 0; fit < fits; ++fit)
+    test::play_fit(
+        play,
+        [&](cuda::Carver& fast, cuda::Carver& slow) { return Fit::carve(job.shape.antennas, fast, slow); },
+        [&](const auto& space, const cuda::Team& team) { Fit(job, fit, space).run(team); });
 }
 
 std::vector<Solutions> solve_by_team(const Shape& shape, const std::vector<std::vector<double>>& sums,
@@ -219,15 +204,8 @@ void same(const Solutions& got, const Solutions& want, double tolerance) {
   EXPECT_EQ(got.valid, want.valid);
   for (size_t i = 0; i < got.gains.size(); ++i)
     EXPECT_LT(std::abs(got.gains[i] - want.gains[i]), tolerance * (1 + std::abs(want.gains[i]))) << i;
-  for (size_t i = 0; i < got.outcomes.size(); ++i) {
-    const Outcome &a = got.outcomes[i], &b = want.outcomes[i];
-    EXPECT_EQ(a.antennas, b.antennas);
-    EXPECT_EQ(a.converged, b.converged);
-    EXPECT_EQ(a.failed, b.failed);
-    EXPECT_NEAR(a.iterations, b.iterations, 2);
-    EXPECT_NEAR(a.data_power, b.data_power, 1e-9 * b.data_power);
-    EXPECT_NEAR(a.residual_power, b.residual_power, 1e-9 * b.data_power);
-  }
+  for (size_t i = 0; i < got.outcomes.size(); ++i)
+    test::expect_alike(got.outcomes[i], want.outcomes[i], 2, 1e-9);
 }
 
 struct Case {

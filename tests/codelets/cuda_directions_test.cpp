@@ -8,12 +8,11 @@
 #include <Eigen/Dense>
 #include <algorithm>
 #include <cstring>
-#include <numeric>
 #include <random>
 
 #include "codelets/calibrate/solve_directions_cuda.hpp"
 #include "io/measurement_set_stokes.hpp"
-#include "tests/codelets/host_warps.hpp"
+#include "tests/codelets/calibrate_on_host.hpp"
 #if FRINGEFLOW_HAVE_CUDA
 #include "codelets/simulate/simulate_cuda.hpp"
 #include "tests/codelets/cuda_device.hpp"
@@ -24,6 +23,7 @@ namespace {
 
 using Cdouble = std::complex<double>;
 using Cfloat = std::complex<float>;
+using test::Play;
 
 TEST(DeviceCholesky, SolvesAsEigenDoes) {
   std::mt19937 random(4);
@@ -209,14 +209,9 @@ DirectionRows device_rows(const Data& data, double freedom, const Solution* befo
 std::vector<double> sums_by_functors(const Data& data, double freedom, const Solution* before) {
   std::vector<double> sums(static_cast<size_t>(data.shape.accumulator_size()), NAN);
   DirectionRows in = device_rows(data, freedom, before);
-  std::vector<uint32_t> keys(static_cast<size_t>(data.rows)), order(keys.size()), sorted;
-  for (int64_t i = 0; i < data.rows; ++i)
-    BaselineKey{data.antennas.data(), data.shape.gains.antennas, keys.data()}(i);
-  std::iota(order.begin(), order.end(), 0);
-  std::stable_sort(order.begin(), order.end(), [&](uint32_t a, uint32_t b) { return keys[a] < keys[b]; });
-  for (const uint32_t i : order) sorted.push_back(keys[i]);
-  in.keys = sorted.data();
-  in.order = order.data();
+  const test::SortedRows sorted(data.antennas, data.rows, data.shape.gains.antennas);
+  in.keys = sorted.keys.data();
+  in.order = sorted.order.data();
   std::vector<double> weights(static_cast<size_t>(data.rows * data.shape.gains.channels * in.hands), NAN);
   in.weights = weights.data();
   in.sums = sums.data();
@@ -252,9 +247,6 @@ Solution solve_on_cpu(const Data& data, const std::vector<double>& sums, const D
   return out;
 }
 
-/// How the threads of a block are played.
-enum class Play { forwards, backwards, warps };
-
 /// All intervals in one go.
 std::vector<Solution> solve_by_team(const DirectionShape& shape, const std::vector<std::vector<double>>& sums,
                                     const DirectionLimits& limits, int64_t reference,
@@ -267,18 +259,10 @@ std::vector<Solution> solve_by_team(const DirectionShape& shape, const std::vect
         {sums[i].data(), cuda::as_complex(out[i].gains.data()), out[i].valid.data(), out[i].outcomes.data()});
   DirectionJob job = direction_job(shape, limits, reference);
   job.intervals = intervals.data();
-  cuda::Carver slow, fast;
-  DirectionFit::carve(job, fast, slow);
-  for (int64_t fit = 0; fit < static_cast<int64_t>(sums.size()) * job.blocks * job.fits; ++fit) {
-    std::vector<cuda::Complex> a(static_cast<size_t>(fast.bytes() / 16 + 1), cuda::Complex(NAN, NAN)),
-        b(static_cast<size_t>(slow.bytes() / 16 + 1), cuda::Complex(NAN, NAN));
-    cuda::Carver in_a(a.data()), in_b(b.data());
-    const auto space = DirectionFit::carve(job, in_a, in_b);
-    if (play == Play::warps)
-      test::run_in_warps([&](const cuda::Team& team) { DirectionFit(job, fit, space).run(team); });
-    else
-      DirectionFit(job, fit, space).run(cuda::Team{play == Play::backwards});
-  }
+  for (int64_t fit = 0; fit < static_cast<int64_t>(sums.size()) * job.blocks * job.fits; ++fit)
+    test::play_fit(
+        play, [&](cuda::Carver& fast, cuda::Carver& slow) { return DirectionFit::carve(job, fast, slow); },
+        [&](const auto& space, const cuda::Team& team) { DirectionFit(job, fit, space).run(team); });
   return out;
 }
 Solution solve_by_team(const Data& data, const std::vector<double>& sums, const DirectionLimits& limits,
@@ -292,16 +276,8 @@ void same(const Solution& got, const Solution& want, double tolerance, int itera
   for (size_t i = 0; i < got.gains.size(); ++i)
     worst = std::max(worst, std::abs(got.gains[i] - want.gains[i]) / (1 + std::abs(want.gains[i])));
   EXPECT_LT(worst, tolerance);
-  for (size_t i = 0; i < got.outcomes.size(); ++i) {
-    const Outcome &a = got.outcomes[i], &b = want.outcomes[i];
-    EXPECT_EQ(a.antennas, b.antennas);
-    EXPECT_EQ(a.converged, b.converged);
-    EXPECT_EQ(a.failed, b.failed);
-    EXPECT_EQ(a.samples, b.samples);
-    EXPECT_NEAR(a.iterations, b.iterations, iterations);
-    EXPECT_NEAR(a.data_power, b.data_power, 1e-9 * b.data_power);
-    EXPECT_NEAR(a.residual_power, b.residual_power, 1e-8 * b.data_power);
-  }
+  for (size_t i = 0; i < got.outcomes.size(); ++i)
+    test::expect_alike(got.outcomes[i], want.outcomes[i], iterations, 1e-8);
 }
 
 struct Case {

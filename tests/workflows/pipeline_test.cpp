@@ -70,6 +70,10 @@ TEST_F(Pipeline, SimulatedIsImaged) {
   EXPECT_GT(memory["processing_core_s"], 0);
   EXPECT_GT(memory["makespan_s"], 0);
   EXPECT_GT(files["makespan_s"], files["stages_before_s"]);
+  // Two stages write and read one set: no longer than they last, and tasks side by side count once.
+  EXPECT_GT(files["io_wall_s"], 0);
+  EXPECT_LE(files["io_wall_s"], files["io_s"]);
+  EXPECT_LT(files["io_wall_s"], files["makespan_s"]);
 }
 
 TEST_F(Pipeline, EveryEffectAndStokes) {
@@ -156,7 +160,7 @@ TEST_F(Pipeline, WhatCannotBeInMemoryIsRefused) {
               HasSubstr("uv_range"));
   EXPECT_THAT(refused(workflow("b", "", "", "centre: '60.1deg,-45deg'")), HasSubstr("centre"));
   EXPECT_THAT(refused(workflow("c", "", ", interval: 5min, column: MODEL_DATA")), HasSubstr("MODEL_DATA"));
-  EXPECT_THAT(refused(workflow("e", ", averaging: 'field=1deg'", "")), HasSubstr("averages what it writes"));
+  EXPECT_THAT(refused(workflow("e", ", averaging: 'field=1deg'", "")), HasSubstr("rows are of several times each"));
   const auto longest = run("run " + workflow("d", "", ", interval: 5h") + " --set runtime.pipeline=memory");
   EXPECT_EQ(longest.code, 2);
   EXPECT_THAT(longest.text, HasSubstr("longer than the data"));

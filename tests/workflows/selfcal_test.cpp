@@ -92,6 +92,33 @@ TEST_F(SelfCalibration, GainsPutInComeBack) {
   EXPECT_LT(largest_difference(column("s.ms", "MODEL_DATA"), column("s.ms", "DATA")), 1e-5);
 }
 
+// How many intervals a task solves depends on the workers.
+TEST_F(SelfCalibration, IntervalsSolvedTogetherHaveTheSameBits) {
+  catalogue("s.csv", {{.x = 128, .y = 128}, {.x = 150, .y = 100, .flux_jy = 0.5}}, 256);
+  simulate_with("s.ms", "s.csv", 50,
+                "--gains walk:phase=60deg,time=30s+constant:amplitude=0.3 --noise 50mJy");
+  const auto solves = [&](const std::string& prefix, const std::string& codelet) {
+    return metrics(prefix)["codelets"][codelet]["count"].get<int>();
+  };
+  const std::string solve = "calibrate s.ms --model s.csv --interval 8s";
+  expect_ok(solve + " --set runtime.cpus=1 -o one.h5");
+  expect_ok(solve + " --set runtime.cpus=16 -o sixteen.h5");
+  EXPECT_LT(solves("one", "solve"), 15);
+  EXPECT_EQ(solves("sixteen", "solve"), 50);
+  const auto one = io::read_h5parm(folder_ / "one.h5"), sixteen = io::read_h5parm(folder_ / "sixteen.h5");
+  EXPECT_EQ(one.gains, sixteen.gains);
+  EXPECT_EQ(one.valid, sixteen.valid);
+  const std::string directions =
+      "calibrate s.ms --model s.csv --interval 8s --solve phase --robust 5 --directions 2";
+  expect_ok(directions + " --set runtime.cpus=1 -o few.h5");
+  expect_ok(directions + " --set runtime.cpus=16 -o many.h5");
+  EXPECT_LT(solves("few", "solve_directions"), 5 * 50);
+  EXPECT_EQ(solves("many", "solve_directions"), 5 * 50) << "five passes";
+  const auto few = io::read_directional_h5parm(folder_ / "few.h5"),
+             many = io::read_directional_h5parm(folder_ / "many.h5");
+  for (size_t d = 0; d < 2; ++d) EXPECT_EQ(few.tables[d].gains, many.tables[d].gains);
+}
+
 TEST_F(SelfCalibration, EmulatedBitsDoNotDependOnWorkers) {
   catalogue("s.csv", {{.x = 128, .y = 128}, {.x = 150, .y = 100, .flux_jy = 0.5, .q_jy = 0.1}}, 256);
   const std::string effects =
@@ -157,6 +184,44 @@ TEST_F(SelfCalibration, RoundsBringBackWhatGainsHaveSpoilt) {
   // Correcting in memory and imaging the corrected column are the same thing.
   expect_ok("image s.ms --column CORRECTED_DATA" + imaging + "-o again");
   EXPECT_LT(Program::largest_difference(image("again-dirty.fits"), image("b-dirty.fits")), 1e-6);
+}
+
+// Two stations have a phase, but no amplitudes: those take three.
+TEST_F(SelfCalibration, ARoundWithoutGainsLeavesTheBestOneBefore) {
+  catalogue("s.csv", {{.x = 64, .y = 64}}, 128);
+  folder_.write("two.txt", "0 0 0\n900 500 0\n");
+  expect_ok("simulate --layout two.txt --position '" FRINGEFLOW_SOURCE_DIR
+            "/apps/workflows/data/demo.position.txt' --sources s.csv --start 2025-06-01T07:56:00 --times 40 "
+            "--interval 8min --channels 4 --frequency 1.3GHz --channel-width 4MHz --centre 60deg,-45deg "
+            "--gains constant:phase=60deg,amplitude=0 -o s.ms");
+  const std::string selfcal =
+      "selfcal s.ms --size 128 --cell 5asec --iterations 40 --no-png --start-model point:1Jy --rounds ";
+  const auto text = expect_ok(selfcal + "phase:8min,diagonal:80min --apply CORRECTED_DATA -o b");
+  EXPECT_THAT(text, HasSubstr("round 2 (diagonal 4800 s) has no gains: stopping"));
+  EXPECT_THAT(text, HasSubstr("none of 8 solutions converged"));
+  EXPECT_THAT(text, HasSubstr("best round 1: b-*.fits"));
+  EXPECT_EQ(image("b-image.fits").pixels, image("b-round1-image.fits").pixels);
+  for (const auto& name : file_names()) EXPECT_FALSE(name.starts_with("b-round2")) << name;
+  std::ifstream table(folder_ / "b-selfcal.txt");
+  EXPECT_THAT(std::string(std::istreambuf_iterator<char>(table), {}), HasSubstr("no gains: "));
+  for (const auto& value : column("s.ms", "CORRECTED_DATA")) EXPECT_LT(std::abs(value - 1.F), 1e-4);
+
+  expect_mistake(selfcal + "diagonal:80min,phase:8min -o c", "the first round (diagonal 4800 s) has no gains",
+                 1);
+  EXPECT_THAT(products("c"), ::testing::Contains("round0-image.fits"));
+  EXPECT_THAT(products("c"), ::testing::Not(::testing::Contains("image.fits")));
+
+  // What can be known before is told before; that a model has too few components, in its round.
+  const std::string by_direction = selfcal + "directions-phase:8min --directions ";
+  expect_mistake(by_direction + "2 -o d", "2 clusters of 1 components");
+  expect_mistake(selfcal + "phase:8min,directions-phase:8min --directions 41 -o d",
+                 "41 clusters of at most 40");
+  expect_mistake(
+      "selfcal s.ms --size 128 --cell 5asec --iterations 40 --start-model none.csv --rounds phase:8min -o d",
+      "none.csv");
+  for (const auto& name : file_names()) EXPECT_FALSE(name.starts_with("d-")) << name;
+  EXPECT_THAT(expect_ok(selfcal + "phase:8min,directions-phase:8min --directions 30 -o e"),
+              HasSubstr("best round 1: e-*.fits"));
 }
 
 // 64 stations, most of them in a core, and 50 sources: three rounds.

@@ -138,6 +138,32 @@ TEST_F(Simulated, GpusAndTheirLinks) {
   EXPECT_NEAR(run().makespan_s, 21, kRounding);
 }
 
+TEST_F(Simulated, PoliciesDecideByWhatTheyAreTold) {
+  submit(3);
+  submit(1);
+  submit(1);
+  submit(1);
+  machine_.cpus = 2;
+  machine_.scheduler = "dmda";
+  EXPECT_NEAR(run().makespan_s, 3, kRounding);
+  const auto told = simulate(
+      recorder_.tasks(), recorder_.dependencies(), recorder_.data(), machine_,
+      [](const runtime::Task& task, Device) { return seconds_of(task.arguments.get()); },
+      [](const runtime::Task&, Device) { return 1.0; });
+  EXPECT_NEAR(told.makespan_s, 4, kRounding) << "two each, of lengths that it takes for equal";
+  EXPECT_EQ(told.tasks[0].predicted_s, 1);
+}
+
+TEST_F(Simulated, LotsFollowTheSeed) {
+  for (int i = 0; i < 40; ++i) submit(1 + i % 3);
+  machine_.cpus = 4;
+  machine_.scheduler = "random";
+  EXPECT_TRUE(draws_lots("random") && draws_lots("modular-prandom-prio") && !draws_lots("lws"));
+  std::set<double> makespans;
+  for (machine_.seed = 1; machine_.seed <= 9; ++machine_.seed) makespans.insert(run().makespan_s);
+  EXPECT_GT(makespans.size(), 3u);
+}
+
 TEST_F(Simulated, EveryPolicyRunsEverythingWithinTheBounds) {
   std::vector<DataId> all;
   for (int i = 0; i < 20; ++i) all.push_back(data());

@@ -9,6 +9,7 @@
 
 #include "graphs/recorder.hpp"
 #include "traces/metrics.hpp"
+#include "traces/simgrid.hpp"
 
 namespace fringeflow::traces {
 namespace {
@@ -107,6 +108,29 @@ TEST_F(Simulated, ReadsShareTheDisk) {
   EXPECT_NEAR(run().makespan_s, 4, 1e-6);
   machine_.read_bytes_s = 1e12;
   EXPECT_NEAR(run().makespan_s, 0.125, 1e-6);
+}
+
+TEST_F(Simulated, ReadsShareTheDiskUnderStarPUToo) {
+  if (simgrid_program().empty()) GTEST_SKIP() << "no StarPU with SimGrid was there to build with";
+  const auto by_starpu = [&] {
+    return simulate_with_simgrid(
+        recorder_.tasks(), recorder_.dependencies(), recorder_.data(), machine_,
+        [](const runtime::Task& task, Device) { return seconds_of(task.arguments.get()); });
+  };
+  for (int i = 0; i < 4; ++i) submit(0.125, {{data(1000000000), W}}, kRead);
+  submit(3, {{data(1000000000), R}});
+  constexpr double kStarPU = 0.01;  // its own overheads
+  EXPECT_NEAR(by_starpu().makespan_s, 3, kStarPU) << "no limit but their own time";
+  machine_.read_bytes_s = 1e9;
+  EXPECT_NEAR(by_starpu().makespan_s, 4, kStarPU) << "4 GB at 1 GB/s, whoever reads them";
+  machine_.io_workers = 4;
+  const auto timeline = by_starpu();
+  EXPECT_NEAR(timeline.makespan_s, 4, kStarPU);
+  for (const auto& task : timeline.tasks) {
+    const bool reads = task.codelet->role == runtime::Role::io;
+    EXPECT_NEAR(task.end_s - task.start_s, reads ? 4 : 3, kStarPU)
+        << "all at once, a quarter of the disk each";
+  }
 }
 
 TEST_F(Simulated, ReadingIsHiddenUnderComputing) {

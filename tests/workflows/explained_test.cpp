@@ -187,8 +187,10 @@ TEST_F(Explained, ForecastsByStarPUItself) {
   const auto& read = own["codelets"]["read"];
   folder_.write(
       "slow.yaml",
-      fmt::format("doc: slow disk\ncores: 2\nmemory: 8 GiB\ndisk: {{read: {:.0f} kB, write: 1 GB}}\n",
-                  read["bytes"].get<double>() / 2e3));
+      fmt::format(
+          "doc: slow disk\ncores: 2\nmemory: 8 GiB\ndisk: {{read: {:.0f} kB, write: 1 GB}}\npower: "
+          "{{static_w: 100, core_busy_w: 3}}\nprice_usd: 1000\nembodied_kgco2: 100\nlifetime_h: 50000\n",
+          read["bytes"].get<double>() / 2e3));
   std::map<std::string, double> slow;
   for (const std::string engine : {"own", "simgrid"})
     slow[engine] = nlohmann::json::parse(

@@ -33,6 +33,8 @@ struct ExperimentSpec {
 
   /// All combinations, [point][axis]; the last axis varies fastest.
   std::vector<std::vector<std::string>> points() const;
+  /// The workflow of a point, its products under `prefix`. Throws WorkflowError naming settings that there are not.
+  graphs::Node document(const std::vector<std::string>& point, const std::string& prefix) const;
 };
 
 /// Throws UserError or WorkflowError with file and line.

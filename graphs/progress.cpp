@@ -35,6 +35,7 @@ RunWatch::RunWatch(runtime::Runtime& runtime, double predicted_s) : impl_(std::m
   impl_->thread = std::thread([this, &runtime, predicted_s, terminal] {
     const auto start = std::chrono::steady_clock::now();
     for (int tick = 0; !impl_->ended; ++tick) {
+      if (tick % 2 == 0) runtime.look_at_memory();
       std::this_thread::sleep_for(std::chrono::milliseconds(50));
       if (stop_signal != 0 && !runtime.failed()) runtime.interrupt();
       if (!terminal || tick % 10 != 9) continue;
@@ -48,6 +49,7 @@ RunWatch::RunWatch(runtime::Runtime& runtime, double predicted_s) : impl_(std::m
       fmt::print(stderr, "\r{} of {} tasks, {:.0f} tasks/s, {:.0f} s, {:<20}", done, submitted,
                  static_cast<double>(done) / seconds, seconds, left);
     }
+    runtime.look_at_memory();
     if (terminal) fmt::print(stderr, "\r{:78}\r", "");
   });
 }

@@ -10,6 +10,7 @@
 #include "fringeflow_version.hpp"
 #include "io/error.hpp"
 #include "io/measurement_set.hpp"
+#include "runtime/memory_nodes.hpp"
 #include "traces/io_statistics.hpp"
 #include "traces/machine_file.hpp"
 #include "traces/metrics.hpp"
@@ -42,8 +43,7 @@ void RunRecord::watch() {
   for (int64_t tick = 0; !ended_; ++tick) {
     memory_.push_back({now_s(), runtime::resident_bytes()});
     if (tick % kMeterEvery == kMeterEvery - 1) meter_.read();
-    // A run of a day keeps as many samples as one of an hour.
-    if (memory_.size() > 36000) std::erase_if(memory_, [i = 0](const auto&) mutable { return i++ % 2 == 1; });
+    runtime::thin(memory_);
     wake_.wait_for(lock, kInterval, [this] { return ended_; });
   }
 }
@@ -74,7 +74,7 @@ runtime::Timeline RunRecord::timeline(const runtime::Runtime& runtime) const {
   auto timeline = runtime.timeline();
   const std::lock_guard lock(mutex_);
   for (const auto& sample : memory_)
-    timeline.memory.push_back({sample.at_s - timeline.origin_s, sample.resident_bytes});
+    timeline.memory.push_back({sample.at_s - timeline.origin_s, sample.bytes});
   return timeline;
 }
 
@@ -85,6 +85,7 @@ nlohmann::json RunRecord::metrics(const runtime::Runtime& runtime, const runtime
       {end_s_, phases_, visibilities, info.scheduler, info.cpus, info.gpus, info.io_workers, energy_},
       timeline, traces::load_machine("this"));
   json["peak_memory_bytes"] = runtime::peak_resident_bytes();
+  json["memory_over_time"] = traces::memory_over_time(timeline);
   json["io"] = {{"read_bytes", io_.read_chars - io_begin_.read_chars},
                 {"written_bytes", io_.written_chars - io_begin_.written_chars},
                 {"read_calls", io_.read_calls - io_begin_.read_calls},
@@ -158,8 +159,13 @@ void write_traces(const io::RunDirectory& directory, const RunRecord& record,
   // What an earlier run left there is not this run's.
   std::error_code ignored;
   for (const char* name : {"timeline.json", "io.pfw"}) std::filesystem::remove(directory.file(name), ignored);
-  if (metrics.value("trace", "on") != "off")
-    directory.write_text("timeline.json", traces::perfetto_json(timeline));
+  if (metrics.value("trace", "on") != "off") {
+    const auto trace = traces::perfetto_json(timeline);
+    directory.write_text("timeline.json", trace);
+    if (const auto left_out = traces::left_out_of_trace(timeline); left_out > 0)
+      spdlog::info("{}: of {} tasks the shortest {} are left out", directory.file("timeline.json"),
+                   timeline.tasks.size(), left_out);
+  }
   if (metrics["io"].contains("reads"))
     directory.write_text("io.pfw", traces::dftracer_events(record.io_trace(), timeline));
   directory.write_json("metrics.json", metrics);

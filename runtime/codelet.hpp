@@ -19,6 +19,7 @@ enum class Device { cpu, cuda };
 /// What the timeline says of a task; -1 where it does not apply.
 struct Tag {
   int32_t chunk = -1, facet = -1, cycle = -1, slab = -1, strip = -1, image = -1;
+  bool operator==(const Tag&) const = default;
 };
 
 struct Buffer {

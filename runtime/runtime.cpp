@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "runtime/runtime.hpp"
 
-#include "runtime/cancelled.hpp"
-
 #include <malloc.h>
 #include <starpu.h>
 #include <unistd.h>
@@ -20,10 +18,10 @@
 #include <unordered_map>
 
 #include "io/error.hpp"
-#include "runtime/io_trace.hpp"
+#include "runtime/instance.hpp"
 #include "runtime/machine.hpp"
 #include "runtime/memory.hpp"
-#include "runtime/nvtx.hpp"
+#include "runtime/memory_nodes.hpp"
 #include "runtime/scheduler_parameters.hpp"
 
 namespace fringeflow::runtime {
@@ -52,124 +50,13 @@ struct StarpuCodelet {
   std::string symbol;
 };
 
-/// A submitted task: what its body and its callback need. Freed by the callback, after the last use.
-struct Instance {
-  Runtime* runtime = nullptr;
-  ErrorSink* errors = nullptr;
-  const CostModel* costs = nullptr;
-  const CodeletDef* codelet = nullptr;
-  std::shared_ptr<const void> arguments;
-  std::vector<int64_t> buffer_bytes;
-  std::vector<const Memory*> fresh;  ///< that this task is the first to write
-  Tag tag;
-  int64_t id = 0;
-  double submit_s = 0;
-};
+double now_s() { return starpu_timing_now() * 1e-6; }
 
 struct WorkerRecords {
   std::vector<TaskRecord> tasks;
 };
 
-double now_s() { return starpu_timing_now() * 1e-6; }
-
-void describe_and_rethrow(const Instance& instance) {
-  const auto where = [&] {
-    std::string text = std::string(" [") + instance.codelet->name;
-    if (instance.tag.chunk >= 0) text += ", chunk " + std::to_string(instance.tag.chunk);
-    if (instance.tag.cycle >= 0) text += ", cycle " + std::to_string(instance.tag.cycle);
-    return text + "]";
-  };
-  try {
-    throw;
-  } catch (const UserError&) {
-    throw;
-  } catch (const RunError&) {
-    throw;
-  } catch (const std::bad_alloc&) {
-    throw RunError("out of memory" + where());
-  } catch (const std::exception& error) {
-    throw RunError(error.what() + where());
-  } catch (...) {
-    throw RunError("unknown error" + where());
-  }
-}
-
-/// Of the body that this thread runs.
-thread_local const ErrorSink* running = nullptr;
-
-template <Device device>
-void run_body(void* descriptors[], void* argument) noexcept {
-  const auto& instance = *static_cast<const Instance*>(argument);
-  if (instance.errors->poisoned()) return;
-  running = instance.errors;
-  try {
-    std::vector<Buffer> buffers(instance.buffer_bytes.size());
-    for (size_t i = 0; i < buffers.size(); ++i)
-      buffers[i] = {reinterpret_cast<void*>(STARPU_VECTOR_GET_PTR(descriptors[i])), instance.buffer_bytes[i]};
-    void* stream = nullptr;
-#ifdef STARPU_USE_CUDA
-    if constexpr (device == Device::cuda) stream = static_cast<void*>(starpu_cuda_get_local_stream());
-#endif
-    [[maybe_unused]] const cuda::NvtxRange range(instance.codelet->name, instance.codelet->colour);
-    const BodyContext context(instance.arguments.get(), buffers, device, stream);
-    const IoTask io_task(instance.id);
-    if constexpr (device == Device::cpu)
-      for (const Memory* memory : instance.fresh) memory->populate();
-    try {
-      (device == Device::cpu ? instance.codelet->cpu : instance.codelet->cuda)(context);
-    } catch (...) {
-      describe_and_rethrow(instance);
-    }
-  } catch (...) {
-    instance.errors->record(std::current_exception());
-  }
-}
-
-double predicted_us(starpu_task* task, starpu_perfmodel_arch* arch, unsigned) {
-  const auto* instance = static_cast<const Instance*>(task->cl_arg);
-  if (instance == nullptr) return 1;
-  const bool cuda = arch->ndevices > 0 && arch->devices[0].type == STARPU_CUDA_WORKER;
-  return 1e6 * instance->costs->seconds(*instance->codelet, instance->arguments.get(),
-                                        cuda ? Device::cuda : Device::cpu);
-}
-
-/// Policies that StarPU's list has but a run with contexts cannot use, with the reason.
-std::string refusal(const std::string& name) {
-  if (name == "peager") return "it asks for parallel workers and cannot run inside a scheduling context";
-  if (name == "graph_test")
-    return "it holds tasks back until the whole graph is submitted, and our graphs throttle themselves";
-  if (name == "pheft" || name == "prio_parallel")
-    return "it asks for parallel workers and cannot run inside a scheduling context";
-  return {};
-}
-
 }  // namespace
-
-bool cancelled() { return running != nullptr && running->poisoned(); }
-
-std::byte* BodyContext::scratch(int64_t bytes) const {
-  thread_local std::unique_ptr<Memory> memory;
-  if (!memory || memory->bytes() < bytes) {
-    memory.reset();
-    memory = std::make_unique<Memory>(bytes);
-  }
-  return static_cast<std::byte*>(memory->data());
-}
-
-std::vector<SchedulerInfo> schedulers() {
-  std::vector<SchedulerInfo> result;
-  for (auto** policy = starpu_sched_get_predefined_policies(); policy != nullptr && *policy != nullptr;
-       ++policy)
-    result.push_back({(*policy)->policy_name,
-                      (*policy)->policy_description ? (*policy)->policy_description : "",
-                      refusal((*policy)->policy_name)});
-  return result;
-}
-
-bool predicts_times(const std::string& scheduler) {
-  const std::string name = scheduler.starts_with("modular-") ? scheduler.substr(8) : scheduler;
-  return name.starts_with("dm") || name.find("heft") != std::string::npos;
-}
 
 struct Runtime::Impl {
   RuntimeInfo info;
@@ -182,6 +69,9 @@ struct Runtime::Impl {
   std::atomic<int64_t> submitted{0}, finished{0};
   Dependencies dependencies;
   std::atomic<double> predicted_done_s{0};
+  std::atomic<int64_t> data_bytes{0};
+  mutable std::mutex nodes_mutex;
+  std::vector<MemoryNode> nodes;
   unsigned io_context = 0, compute_context = 0;
   int io_priority_min = 0, io_priority_max = 0, priority_min = 0, priority_max = 0;
   int64_t transferred_bytes = 0;
@@ -204,10 +94,10 @@ struct Runtime::Impl {
       entry->codelet.color = def.colour;
       entry->codelet.model = &entry->model;
       entry->codelet.nbuffers = STARPU_VARIABLE_NBUFFERS;
-      if (def.cpu != nullptr) entry->codelet.cpu_funcs[0] = run_body<Device::cpu>;
+      if (def.cpu != nullptr) entry->codelet.cpu_funcs[0] = run_on_core;
 #ifdef STARPU_USE_CUDA
       if (def.cuda != nullptr) {
-        entry->codelet.cuda_funcs[0] = run_body<Device::cuda>;
+        entry->codelet.cuda_funcs[0] = run_on_gpu;
         entry->codelet.cuda_flags[0] = STARPU_CUDA_ASYNC;
         // Cores and GPUs round differently: strict runs keep each codelet to one kind of device.
         if (strict && info.gpus > 0) entry->codelet.where = STARPU_CUDA;
@@ -236,6 +126,7 @@ struct Runtime::Impl {
       record.ready_s = seconds(info->push_start_time);
       record.start_s = seconds(info->start_time);
       record.end_s = seconds(info->end_time);
+      record.cpu_s = instance->cpu_s;
       record.predicted_s = impl.costs->seconds(*instance->codelet, instance->arguments.get(), record.device);
       record.work =
           instance->codelet->work != nullptr ? instance->codelet->work(instance->arguments.get()) : 1;
@@ -381,6 +272,7 @@ int64_t Runtime::submit(Task task) {
   instance->codelet = task.codelet;
   instance->arguments = std::move(task.arguments);
   instance->tag = task.tag;
+  instance->data_bytes = &impl.data_bytes;
   instance->id = impl.dependencies.submit(task.data);
 
   starpu_task* starpu = starpu_task_create();
@@ -467,6 +359,19 @@ std::pair<int64_t, int64_t> Runtime::progress() const {
   return {impl_->finished.load(), impl_->submitted.load()};
 }
 
+void Runtime::look_at_memory() {
+  const double at_s = now_s() - impl_->start_s;
+  const auto now = memory_nodes_in_use(impl_->data_bytes.load(std::memory_order_relaxed));
+  const std::lock_guard lock(impl_->nodes_mutex);
+  impl_->nodes.resize(now.size());
+  for (size_t i = 0; i < now.size(); ++i) {
+    auto& [name, samples] = impl_->nodes[i];
+    name = now[i].first;
+    samples.push_back({at_s, now[i].second});
+    thin(samples);
+  }
+}
+
 double Runtime::predicted_done_s() const { return impl_->predicted_done_s.load(std::memory_order_relaxed); }
 
 Timeline Runtime::timeline() const {
@@ -500,6 +405,10 @@ Timeline Runtime::timeline() const {
   timeline.transferred_bytes = impl_->transferred_bytes;
   timeline.origin_s = impl_->origin_s;
   timeline.dependencies = impl_->dependencies;
+  {
+    const std::lock_guard lock(impl_->nodes_mutex);
+    timeline.nodes = impl_->nodes;
+  }
   for (const auto& data : impl_->data) timeline.data.push_back(data->spec);
   return timeline;
 }
@@ -508,7 +417,7 @@ void Runtime::learn() {
   CostSamples samples;
   for (const auto& worker : impl_->records)
     for (const auto& task : worker.tasks)
-      samples[CostModel::key(*task.codelet, task.device)].push_back({task.work, task.end_s - task.start_s});
+      samples[CostModel::key(*task.codelet, task.device)].push_back({task.work, own_seconds(task)});
   impl_->costs->learn(samples);
 }
 

@@ -63,6 +63,8 @@ class Runtime final : public TaskSink {
   std::pair<int64_t, int64_t> progress() const;
   /// What the cost model gave the compute tasks done so far, core seconds.
   double predicted_done_s() const;
+  /// Notes what the memories that hold the data have in use, for timeline(). May be called from any thread.
+  void look_at_memory();
   /// Records of all tasks so far; call after wait_all().
   Timeline timeline() const;
   /// Updates the machine's cost records from this run.

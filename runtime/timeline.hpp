@@ -22,7 +22,9 @@ struct TaskRecord {
   double submit_s = 0, ready_s = 0, start_s = 0, end_s = 0;
   double predicted_s = 0;
   double work = 0;
-  int64_t bytes = 0;   ///< of all the task's data
+  int64_t bytes = 0;  ///< of all the task's data
+  double cpu_s =
+      -1;  ///< of start_s to end_s, the time that the worker's thread was on a core; negative: not known
   double fetch_s = 0;  ///< the worker waited for the task's data, before start_s
   double overhead_s =
       0;  ///< the worker was busy with the task outside of fetching and its body: releasing, waking others
@@ -36,18 +38,26 @@ struct WorkerInfo {
 
 struct MemorySample {
   double at_s = 0;
-  int64_t resident_bytes = 0;
+  int64_t bytes = 0;
+};
+
+/// One of the memories that hold the graph's data, over time.
+struct MemoryNode {
+  std::string name;
+  std::vector<MemorySample> samples;
 };
 
 struct Timeline {
   std::vector<WorkerInfo> workers;
-  std::vector<TaskRecord> tasks;  ///< ordered by start
-  double begin_s = 0;             ///< first submission
-  double makespan_s = 0;          ///< first submission to last end
-  Dependencies dependencies;      ///< by TaskRecord::id
-  std::vector<DataSpec> data;     ///< by DataId
-  double origin_s = 0;            ///< time 0 on std::chrono::steady_clock
-  std::vector<MemorySample> memory;
+  std::vector<TaskRecord> tasks;     ///< ordered by start
+  double begin_s = 0;                ///< first submission
+  double makespan_s = 0;             ///< first submission to last end
+  Dependencies dependencies;         ///< by TaskRecord::id
+  std::vector<DataSpec> data;        ///< by DataId
+  double origin_s = 0;               ///< time 0 on std::chrono::steady_clock
+  std::vector<MemorySample> memory;  ///< resident, of the process
+  std::vector<MemoryNode>
+      nodes;  ///< what StarPU has in each of its memories, and what is taken of each GPU's
   int64_t transferred_bytes = 0;  ///< between host and devices
 };
 
@@ -71,6 +81,12 @@ inline IoTime io_time(const Timeline& timeline) {
     until = std::max(until, task.end_s);
   }
   return sum;
+}
+
+/// Seconds that a computing task takes a core, where that is known: what others do to the machine is not in it. Else its time.
+inline double own_seconds(const TaskRecord& task) {
+  const double seconds = task.end_s - task.start_s;
+  return task.cpu_s > 0 && task.cpu_s < seconds && task.codelet->role == Role::compute ? task.cpu_s : seconds;
 }
 
 }  // namespace fringeflow::runtime

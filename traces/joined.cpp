@@ -43,6 +43,13 @@ runtime::Timeline joined(std::span<const runtime::Timeline> timelines) {
       sample.at_s += later_s;
       result.memory.push_back(sample);
     }
+    for (size_t i = 0; i < one.nodes.size(); ++i) {
+      if (i >= result.nodes.size()) result.nodes.push_back({one.nodes[i].name, {}});
+      for (auto sample : one.nodes[i].samples) {
+        sample.at_s += later_s;
+        result.nodes[i].samples.push_back(sample);
+      }
+    }
     tasks += one.dependencies.tasks();
     result.makespan_s += one.makespan_s;
     result.transferred_bytes += one.transferred_bytes;

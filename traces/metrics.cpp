@@ -107,14 +107,19 @@ Metrics metrics(const Timeline& timeline) {
   overlaps(timeline, result);
   worker_times(timeline, result);
   critical_path(timeline, result);
-  double measured = 0, wrong = 0;
+  double measured = 0, wrong = 0, in_bodies = 0, on_cores = 0;
   for (const auto& task : timeline.tasks) {
     const double seconds = task.end_s - task.start_s;
     measured += seconds;
+    if (task.cpu_s >= 0 && task.codelet->role == Role::compute) {
+      in_bodies += seconds;
+      on_cores += std::min(task.cpu_s, seconds);
+    }
     wrong += std::abs(task.predicted_s - seconds);
     result.flops += task.work * task.codelet->flops_per_work;
     result.task_bytes += task.bytes;
   }
+  if (in_bodies > 0) result.off_core_share = 1 - on_cores / in_bodies;
   if (measured > 0) result.model_error = wrong / measured;
   int64_t compute_workers = 0;
   double busiest = 0, around = 0;
@@ -147,6 +152,7 @@ nlohmann::json to_json(const Metrics& metrics, const Timeline& timeline) {
                       {"critical_path_s", metrics.critical_path_s},
                       {"efficiency", metrics.efficiency()},
                       {"load_imbalance", metrics.load_imbalance},
+                      {"off_core_share", metrics.off_core_share},
                       {"overhead_share", metrics.overhead_share},
                       {"compute_busy_s", metrics.busy_compute_s},
                       {"io_busy_s", metrics.busy_io_s},
@@ -169,6 +175,27 @@ nlohmann::json to_json(const Metrics& metrics, const Timeline& timeline) {
                                {"idle_s", time.idle_s}});
   }
   return json;
+}
+
+nlohmann::json memory_over_time(const Timeline& timeline, size_t most) {
+  auto list = nlohmann::json::array();
+  const auto add = [&](const std::string& name, const std::vector<runtime::MemorySample>& samples) {
+    if (samples.empty()) return;
+    auto over_time = nlohmann::json::array();
+    int64_t peak = 0;
+    const size_t each = (samples.size() + most - 1) / most;
+    for (size_t i = 0; i < samples.size(); i += each) {
+      const auto end = samples.begin() + static_cast<std::ptrdiff_t>(std::min(i + each, samples.size()));
+      const auto largest = std::max_element(samples.begin() + static_cast<std::ptrdiff_t>(i), end,
+                                            [](const auto& a, const auto& b) { return a.bytes < b.bytes; });
+      over_time.push_back({std::round(largest->at_s * 1e6) * 1e-6, largest->bytes});
+      peak = std::max(peak, largest->bytes);
+    }
+    list.push_back({{"name", name}, {"peak_bytes", peak}, {"over_time", std::move(over_time)}});
+  };
+  add("process", timeline.memory);
+  for (const auto& node : timeline.nodes) add(node.name, node.samples);
+  return list;
 }
 
 nlohmann::json per_codelet(const Timeline& timeline, const Metrics& metrics) {

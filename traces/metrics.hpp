@@ -30,8 +30,9 @@ struct Metrics {
   double critical_path_s = 0;   ///< longest chain of tasks that wait for each other, by their measured times
   std::vector<int64_t> critical_path;  ///< its tasks (ids), first to last
   double load_imbalance = 1;           ///< busiest compute worker's time / mean
-  double overhead_share = 0;           ///< overhead and fetching / (all workers x makespan)
-  double model_error = 0;              ///< sum of |predicted - measured| / sum of measured times
+  double off_core_share = 0;  ///< of the time in computing bodies on cores, that in which others had the core
+  double overhead_share = 0;  ///< overhead and fetching / (all workers x makespan)
+  double model_error = 0;     ///< sum of |predicted - measured| / sum of measured times
   double flops = 0;
   int64_t task_bytes = 0;  ///< of all accesses of all tasks
   std::vector<WorkerTime> workers;
@@ -43,6 +44,10 @@ Metrics metrics(const runtime::Timeline& timeline);
 
 /// Under the names of metrics.json; per worker as a list.
 nlohmann::json to_json(const Metrics& metrics, const runtime::Timeline& timeline);
+
+/// The process's resident memory and that of each of StarPU's nodes: name, peak_bytes, and over_time as [seconds, bytes], at most `most`
+/// of them, the largest of what they stand for.
+nlohmann::json memory_over_time(const runtime::Timeline& timeline, size_t most = 200);
 
 /// Per codelet: count, total, median and 95th percentile seconds, median seconds from ready to start, bytes, work and their rates,
 /// seconds on the critical path.

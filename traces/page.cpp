@@ -6,7 +6,7 @@
 #include "traces/experiment_table.hpp"
 
 namespace fringeflow::embedded {
-extern const std::string_view d3, d3_notice, experiment_html;
+extern const std::string_view d3, d3_notice, experiment_html, page_head;
 }
 
 namespace fringeflow::traces {
@@ -41,7 +41,11 @@ std::string inside_script(const json& value) {
 
 }  // namespace
 
-std::string fill_page(std::string_view rest, const std::string& title, const json& data) {
+std::string fill_page(std::string_view body, const std::string& title, const json& data) {
+  constexpr std::string_view kHead = "{{HEAD}}";
+  std::string whole(body);
+  if (whole.starts_with(kHead)) whole.replace(0, kHead.size(), embedded::page_head);
+  std::string_view rest = whole;
   const std::map<std::string_view, std::string> parts{{"TITLE", escaped(title)},
                                                       {"NOTICE", std::string(embedded::d3_notice)},
                                                       {"D3", std::string(embedded::d3)},

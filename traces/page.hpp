@@ -8,7 +8,7 @@
 
 namespace fringeflow::traces {
 
-/// @param page HTML with {{TITLE}}, {{NOTICE}}, {{D3}} and {{DATA}} (inside a script element) where those belong
+/// @param page HTML that begins with {{HEAD}} (traces/data/head.html), with {{TITLE}}, {{NOTICE}}, {{D3}} and {{DATA}} (inside a script element) where those belong
 std::string fill_page(std::string_view page, const std::string& title, const nlohmann::json& data);
 
 }  // namespace fringeflow::traces

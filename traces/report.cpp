@@ -106,7 +106,19 @@ std::string report_text(const StoredRun& run) {
          fmt::format("{} of {:.2f} s", percent(number(m, "hidden_transfers")), number(m, "transfers_s")));
   line("hidden I/O", fmt::format("{} of {:.2f} s", percent(number(m, "hidden_io")), number(m, "io_busy_s")));
   if (m.contains("pipeline")) line("pipeline", pipeline_line(m));
-  line("memory", fmt::format("{:.0f} MiB at most", number(m, "peak_memory_bytes") / (1 << 20)));
+  if (number(m, "off_core_share") >= 0.01)
+    line("others", fmt::format("had the cores for {} of the time in computing tasks",
+                               percent(number(m, "off_core_share"))));
+  std::string nodes;
+  if (m.contains("memory_over_time"))
+    for (const auto& node : m["memory_over_time"])
+      if (node.value("name", "") != "process")
+        nodes +=
+            fmt::format("; {} {:.0f} MiB", node.value("name", ""), number(node, "peak_bytes") / (1 << 20));
+  line("memory", fmt::format("{:.0f} MiB at most{}", number(m, "peak_memory_bytes") / (1 << 20), nodes));
+  if (const auto left_out = run.timeline().left_out(); left_out > 0)
+    line("timeline", fmt::format("thinned: the shortest {} of {} tasks are left out of timeline.json",
+                                 left_out, m.value("tasks", 0)));
   if (m.contains("io"))
     line(
         "bytes",

@@ -23,7 +23,7 @@ namespace {
 
 using nlohmann::json;
 
-constexpr size_t kMostTasks = 60000;  // more are neither seen nor drawn in time
+constexpr size_t kMostDrawn = 60000;  // more are neither seen nor drawn in time
 
 std::string base64(std::string_view bytes) {
   constexpr char kDigits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
@@ -53,11 +53,11 @@ json page_data(const StoredRun& run) {
       data["codelets"].push_back(
           {{"name", task.codelet->name}, {"colour", fmt::format("#{:06x}", task.codelet->colour)}});
   double shortest = 0;
-  if (timeline.tasks.size() > kMostTasks) {
+  if (timeline.tasks.size() > kMostDrawn) {
     std::vector<double> seconds;
     for (const auto& task : timeline.tasks) seconds.push_back(task.end_s - task.start_s);
-    std::nth_element(seconds.begin(), seconds.begin() + kMostTasks, seconds.end(), std::greater<>());
-    shortest = seconds[kMostTasks];
+    std::nth_element(seconds.begin(), seconds.begin() + kMostDrawn, seconds.end(), std::greater<>());
+    shortest = seconds[kMostDrawn];
   }
   auto microseconds = [](double s) { return std::round(s * 1e6) * 1e-6; };
   int64_t left_out = stored.left_out();
@@ -72,8 +72,16 @@ json page_data(const StoredRun& run) {
                      std::binary_search(path.begin(), path.end(), task.id) ? 1 : 0}));
   }
   data["left_out"] = left_out;
+  data["left_out_of_file"] = stored.left_out();
   for (const auto& sample : timeline.memory)
-    data["memory"].push_back(json::array({microseconds(sample.at_s), sample.resident_bytes}));
+    data["memory"].push_back(json::array({microseconds(sample.at_s), sample.bytes}));
+  data["nodes"] = json::array();
+  for (const auto& node : timeline.nodes) {
+    auto samples = json::array();
+    for (const auto& sample : node.samples)
+      samples.push_back(json::array({microseconds(sample.at_s), sample.bytes}));
+    data["nodes"].push_back({{"name", node.name}, {"samples", std::move(samples)}});
+  }
   for (const auto& file : run.previews())
     data["images"].push_back({{"name", std::filesystem::path(file).filename().string()},
                               {"url", "data:image/png;base64," + base64(io::read_file(file))}});

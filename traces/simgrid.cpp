@@ -118,7 +118,14 @@ void write_platform(const fs::path& folder, const SimulatedMachine& machine, int
         "  <host id=\"CUDA{}\" speed=\"2000000000f\"><prop id=\"model\" value=\"GPU\"/><prop id=\"memsize\" "
         "value=\"{}\"/><prop id=\"memcpy_peer\" value=\"0\"/></host>\n",
         gpu, int64_t{94} << 30);
-  fmt::format_to(xml, "  <host id=\"RAM\" speed=\"1f\"/>\n");
+  fmt::format_to(xml, "  <host id=\"RAM\" speed=\"1f\"/>\n  <host id=\"DISK\" speed=\"1f\"/>\n");
+  // Transfers on a link share its bandwidth evenly.
+  const auto disk = [&](const char* name, double bytes_s) {
+    fmt::format_to(xml, "  <link id=\"{}\" bandwidth=\"{:.0f}Bps\" latency=\"0s\"/>\n", name,
+                   std::max(bytes_s, 1.0));
+  };
+  disk("disk-read", machine.read_bytes_s);
+  disk("disk-write", machine.write_bytes_s);
   for (int gpu = 0; gpu < machine.gpus; ++gpu)
     for (const auto& [from, to_host] :
          {std::pair<std::string, std::string>{"RAM", fmt::format("CUDA{}", gpu)},
@@ -139,7 +146,11 @@ void write_platform(const fs::path& folder, const SimulatedMachine& machine, int
                        "id=\"RAM-CUDA{1}\"/></route>\n",
                        gpu, other);
   }
-  fmt::format_to(xml, " </zone>\n</platform>\n");
+  fmt::format_to(
+      xml,
+      "  <route src=\"DISK\" dst=\"RAM\" symmetrical=\"NO\"><link_ctn id=\"disk-read\"/></route>\n"
+      "  <route src=\"RAM\" dst=\"DISK\" symmetrical=\"NO\"><link_ctn id=\"disk-write\"/></route>\n"
+      " </zone>\n</platform>\n");
   write(file("platform.v4.xml"), platform);
   write(file("platform.xml"), platform);
 }
@@ -189,7 +200,8 @@ std::string simgrid_program() {
 runtime::Timeline simulate_with_simgrid(const std::vector<Task>& tasks,
                                         const runtime::Dependencies& dependencies,
                                         const std::vector<runtime::DataSpec>& data,
-                                        const SimulatedMachine& machine, const TaskSeconds& seconds) {
+                                        const SimulatedMachine& machine, const TaskSeconds& seconds,
+                                        const TaskSeconds& predicted) {
   const auto program = simgrid_program();
   if (program.empty())
     throw UserError(
@@ -212,25 +224,32 @@ runtime::Timeline simulate_with_simgrid(const std::vector<Task>& tasks,
   for (size_t i = 0; i < tasks.size(); ++i)
     for (const auto& before : dependencies.of(static_cast<int64_t>(i)))
       if (before.data < 0) waited[static_cast<size_t>(before.task)] = true;
-  std::vector<double> predicted(tasks.size());
+  std::vector<double> thought(tasks.size());
   for (size_t i = 0; i < tasks.size(); ++i) {
     const auto& task = tasks[i];
     const bool is_io = task.codelet->role == Role::io;
     const bool gpu = machine.gpus > 0 && !is_io && task.codelet->cuda != nullptr;
-    double one = seconds(task, gpu ? Device::cuda : Device::cpu);
+    const double one = seconds(task, gpu ? Device::cuda : Device::cpu);
+    thought[i] = predicted && !gpu ? predicted(task, Device::cpu) : one;
+    char direction = '-';
+    double moved = 0;
     if (is_io) {
       double read = 0, written = 0;
       for (const auto& [id, access] : task.data)
         (access == Access::read ? written : read) += static_cast<double>(data[static_cast<size_t>(id)].bytes);
-      if (const double rate = written > read ? machine.write_bytes_s : machine.read_bytes_s; rate > 0)
-        one = std::max(one, std::max(read, written) / rate);
+      if ((written > read ? machine.write_bytes_s : machine.read_bytes_s) > 0) {
+        direction = written > read ? 'W' : 'R';
+        moved = std::max(read, written);
+      }
     }
-    predicted[i] = one;
     int waits = 0;
     const auto before = dependencies.of(static_cast<int64_t>(i));
     for (const auto& dependency : before) waits += dependency.data < 0;
-    fmt::format_to(to, "{:.3f} {:.3f} {} {} {} {}", gpu ? -1.0 : one * 1e6, gpu ? one * 1e6 : -1.0,
-                   is_io ? 1 : 0, task.priority, waited[i] ? 1 : 0, waits);
+    fmt::format_to(to, "{:.3f} {:.3f} {} {:.0f} {} {} {} {}", one * 1e6, thought[i] * 1e6, direction, moved,
+                   is_io ? 'I'
+                   : gpu ? 'G'
+                         : 'C',
+                   task.priority, waited[i] ? 1 : 0, waits);
     for (const auto& dependency : before)
       if (dependency.data < 0) fmt::format_to(to, " {}", dependency.task);
     fmt::format_to(to, " {}", task.data.size());
@@ -239,7 +258,11 @@ runtime::Timeline simulate_with_simgrid(const std::vector<Task>& tasks,
     fmt::format_to(to, "\n");
   }
   write(folder.path / "graph", graph);
-  if (const int status = run(program, folder.path, machine.scheduler_parameters); status != 0) {
+  auto parameters = machine.scheduler_parameters;
+  if (std::none_of(parameters.begin(), parameters.end(),
+                   [](const auto& one) { return one.starts_with("rand_seed="); }))
+    parameters.push_back(fmt::format("rand_seed={}", machine.seed));
+  if (const int status = run(program, folder.path, parameters); status != 0) {
     std::string log = io::read_file((folder.path / "log").string());
     while (!log.empty() && log.back() == '\n') log.pop_back();
     throw RunError(
@@ -262,7 +285,7 @@ runtime::Timeline simulate_with_simgrid(const std::vector<Task>& tasks,
     record.tag = tasks[i].tag;
     record.id = static_cast<int64_t>(i);
     record.device = result.workers[static_cast<size_t>(record.worker)].device;
-    record.predicted_s = predicted[i];
+    record.predicted_s = thought[i];
     record.work = record.codelet->work != nullptr ? record.codelet->work(tasks[i].arguments.get()) : 1;
     for (const auto& [id, access] : tasks[i].data) record.bytes += data[static_cast<size_t>(id)].bytes;
     result.makespan_s = std::max(result.makespan_s, record.end_s);

@@ -14,11 +14,11 @@ namespace fringeflow::traces {
 /// Where fringeflow-simgrid is: beside this program; empty: it was not built.
 std::string simgrid_program();
 
-/// As simulate(). I/O tasks last no less than their bytes take on the whole disk, which is not shared otherwise; overheads are StarPU's
-/// own. Throws UserError when fringeflow-simgrid is not there, RunError when it fails.
+/// As simulate(): I/O tasks share the disk's bandwidth, too. Overheads are StarPU's own. Throws UserError when fringeflow-simgrid is not there, RunError when it fails.
 runtime::Timeline simulate_with_simgrid(const std::vector<runtime::Task>& tasks,
                                         const runtime::Dependencies& dependencies,
                                         const std::vector<runtime::DataSpec>& data,
-                                        const SimulatedMachine& machine, const TaskSeconds& seconds);
+                                        const SimulatedMachine& machine, const TaskSeconds& seconds,
+                                        const TaskSeconds& predicted = {});
 
 }  // namespace fringeflow::traces

@@ -95,16 +95,18 @@ class Simulation {
  public:
   Simulation(const std::vector<Task>& tasks, const runtime::Dependencies& dependencies,
              const std::vector<runtime::DataSpec>& data, const SimulatedMachine& machine,
-             const TaskSeconds& seconds)
+             const TaskSeconds& seconds, const TaskSeconds& predicted)
       : tasks_(tasks),
         dependencies_(dependencies),
         data_(data),
         machine_(machine),
         seconds_(seconds),
+        predicted_(predicted ? predicted : seconds),
         policy_(simulated_policy(machine.scheduler)),
         knows_priorities_(uses_priorities(machine.scheduler)),
         read_disk_(machine.read_bytes_s),
-        write_disk_(machine.write_bytes_s) {
+        write_disk_(machine.write_bytes_s),
+        random_(machine.seed) {
     if (tasks.empty()) next_submission_ = kNever;
     records_.resize(tasks.size());
     waits_for_.resize(tasks.size(), 0);
@@ -202,13 +204,17 @@ class Simulation {
         return workers_[a].expected_free < workers_[b].expected_free;
       });
       auto& free = workers_[chosen].expected_free;
-      free = std::max(free, now) + body_seconds(id, kind);
+      free = std::max(free, now) + thought_seconds(id, kind);
     }
     workers_[chosen].queue.push(id, priority);
   }
 
   double body_seconds(int64_t id, Kind kind) const {
     return seconds_(tasks_[static_cast<size_t>(id)], kind == Kind::gpu ? Device::cuda : Device::cpu);
+  }
+
+  double thought_seconds(int64_t id, Kind kind) const {
+    return predicted_(tasks_[static_cast<size_t>(id)], kind == Kind::gpu ? Device::cuda : Device::cpu);
   }
 
   int64_t take(size_t w) {
@@ -254,7 +260,7 @@ class Simulation {
     record.fetch_s = fetch(w, task);
     record.start_s = now + record.fetch_s;
     const double seconds = body_seconds(id, worker.kind);
-    record.predicted_s = seconds;
+    record.predicted_s = thought_seconds(id, worker.kind);
     worker.body_done = false;
     worker.disk_done = true;
     if (worker.kind == Kind::io) {
@@ -322,7 +328,7 @@ class Simulation {
   const runtime::Dependencies& dependencies_;
   const std::vector<runtime::DataSpec>& data_;
   const SimulatedMachine& machine_;
-  const TaskSeconds& seconds_;
+  const TaskSeconds seconds_, predicted_;
   std::string policy_;
   bool knows_priorities_;
   Disk read_disk_, write_disk_;
@@ -352,10 +358,12 @@ std::string simulated_policy(const std::string& scheduler) {
   return "central";
 }
 
+bool draws_lots(const std::string& scheduler) { return simulated_policy(scheduler) == "random"; }
+
 runtime::Timeline simulate(const std::vector<Task>& tasks, const runtime::Dependencies& dependencies,
                            const std::vector<runtime::DataSpec>& data, const SimulatedMachine& machine,
-                           const TaskSeconds& seconds) {
-  return Simulation(tasks, dependencies, data, machine, seconds).run();
+                           const TaskSeconds& seconds, const TaskSeconds& predicted) {
+  return Simulation(tasks, dependencies, data, machine, seconds, predicted).run();
 }
 
 }  // namespace fringeflow::traces

@@ -19,6 +19,7 @@ struct SimulatedMachine {
   double read_bytes_s = 0, write_bytes_s = 0;     ///< of the disk, shared; 0: it is in the tasks' own times
   double submit_s = 4e-6;    ///< the submitter's time for a task (4 to 7 us measured with StarPU 1.4)
   double overhead_s = 5e-6;  ///< a worker's time around a task
+  unsigned seed = 1;         ///< of policies that draw lots
 };
 
 /// Seconds of a task alone on a worker of this kind.
@@ -28,10 +29,14 @@ using TaskSeconds = std::function<double(const runtime::Task&, runtime::Device)>
 /// "earliest" (to the worker that would end it first). Policies not known here count as central.
 std::string simulated_policy(const std::string& scheduler);
 
+/// True for policies that draw lots: one simulation of them is one draw.
+bool draws_lots(const std::string& scheduler);
+
+/// @param predicted what the policy takes tasks to last when it decides; empty: what they last
 /// @param tasks in the order of submission; `dependencies` of the same numbers: those without data hold the submitter back
 /// @return a timeline as a run would leave it. Codelets with a CUDA body go to GPUs when there are any, as in strict runs.
 runtime::Timeline simulate(const std::vector<runtime::Task>& tasks, const runtime::Dependencies& dependencies,
                            const std::vector<runtime::DataSpec>& data, const SimulatedMachine& machine,
-                           const TaskSeconds& seconds);
+                           const TaskSeconds& seconds, const TaskSeconds& predicted = {});
 
 }  // namespace fringeflow::traces

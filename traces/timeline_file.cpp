@@ -23,6 +23,7 @@ namespace {
 
 constexpr int kFormat = 2;
 constexpr const char* kTransfer = "transfer";
+constexpr const char* kResident = "resident memory";
 constexpr std::array<std::pair<const char*, int32_t runtime::Tag::*>, 6> kTags{
     {{"chunk", &runtime::Tag::chunk},
      {"facet", &runtime::Tag::facet},
@@ -119,6 +120,7 @@ void add_task(fmt::memory_buffer& out, const TaskRecord& task, int row, double z
                  length(task.start_s + zero_s, task.end_s + zero_s), task.id, task.bytes, task.work,
                  task.work * task.codelet->flops_per_work, task.submit_s, task.ready_s, task.predicted_s,
                  task.fetch_s, task.overhead_s);
+  if (task.cpu_s >= 0) fmt::format_to(to, ",\"cpu_s\":{:.9f}", task.cpu_s);
   if (row != task.worker) fmt::format_to(to, ",\"worker\":{}", task.worker);
   for (const auto& [name, member] : kTags)
     if (task.tag.*member >= 0) fmt::format_to(to, ",\"{}\":{}", name, task.tag.*member);
@@ -138,6 +140,12 @@ std::string task_name(const TaskRecord& task) {
   if (task.tag.chunk >= 0) name += fmt::format(" chunk {}", task.tag.chunk);
   if (task.tag.facet >= 0) name += fmt::format(" facet {}", task.tag.facet);
   return name;
+}
+
+int64_t left_out_of_trace(const Timeline& timeline, size_t most) {
+  const double shortest = shortest_kept(timeline, most);
+  return std::count_if(timeline.tasks.begin(), timeline.tasks.end(),
+                       [&](const auto& task) { return task.end_s - task.start_s < shortest; });
 }
 
 std::string perfetto_json(const Timeline& timeline, size_t most) {
@@ -199,10 +207,13 @@ std::string perfetto_json(const Timeline& timeline, size_t most) {
         kTransfer, one.row, microseconds(one.begin_s + zero_s),
         length(one.begin_s + zero_s, one.end_s + zero_s), one.task);
   for (const auto& sample : timeline.memory)
-    fmt::format_to(
-        to,
-        ",\n{{\"ph\":\"C\",\"name\":\"resident memory\",\"pid\":1,\"ts\":{:.0f},\"args\":{{\"bytes\":{}}}}}",
-        (sample.at_s + zero_s) * 1e6, sample.resident_bytes);
+    fmt::format_to(to,
+                   ",\n{{\"ph\":\"C\",\"name\":\"{}\",\"pid\":1,\"ts\":{:.0f},\"args\":{{\"bytes\":{}}}}}",
+                   kResident, (sample.at_s + zero_s) * 1e6, sample.bytes);
+  for (const auto& node : timeline.nodes)
+    for (const auto& sample : node.samples)
+      fmt::format_to(to, ",\n{{\"ph\":\"C\",\"name\":{},\"pid\":1,\"ts\":{:.0f},\"args\":{{\"bytes\":{}}}}}",
+                     quoted(node.name), std::max(0.0, sample.at_s + zero_s) * 1e6, sample.bytes);
   fmt::format_to(to, "\n]}}\n");
   return fmt::to_string(out);
 }
@@ -235,8 +246,13 @@ StoredTimeline::StoredTimeline(const std::string& path) {
       if (event.at("ph") == "M" && args.contains("role"))
         timeline_.workers.push_back({args.at("name"), args.at("role") == "io" ? Role::io : Role::compute,
                                      args.at("device") == "gpu" ? Device::cuda : Device::cpu});
-      if (event.at("ph") == "C")
-        timeline_.memory.push_back({event.at("ts").get<double>() * 1e-6 - zero_s, args.at("bytes")});
+      if (event.at("ph") == "C") {
+        const std::string name = event.at("name");
+        auto& nodes = timeline_.nodes;
+        if (name != kResident && (nodes.empty() || nodes.back().name != name)) nodes.push_back({name, {}});
+        (name == kResident ? timeline_.memory : nodes.back().samples)
+            .push_back({event.at("ts").get<double>() * 1e-6 - zero_s, args.at("bytes")});
+      }
       if (event.at("ph") != "X" || event.at("cat") == kTransfer) continue;
       TaskRecord task;
       task.codelet = &codelets_.at(event.at("cat"));
@@ -250,6 +266,7 @@ StoredTimeline::StoredTimeline(const std::string& path) {
       task.submit_s = args.at("submit_s");
       task.ready_s = args.at("ready_s");
       task.predicted_s = args.at("predicted_s");
+      task.cpu_s = args.value("cpu_s", -1.0);
       task.fetch_s = args.at("fetch_s");
       task.overhead_s = args.at("overhead_s");
       for (const auto& [name, member] : kTags) task.tag.*member = args.value(name, -1);

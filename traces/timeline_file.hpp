@@ -10,12 +10,16 @@
 
 namespace fringeflow::traces {
 
+constexpr size_t kMostTasks = 200000;  ///< of a trace
+
 /// "grid chunk 4 facet 1".
 std::string task_name(const runtime::TaskRecord& task);
 
 /// One row per worker; tasks named by stage, chunk and facet, with bytes, flops, times, and the tasks and data that they waited for;
-/// memory as a counter. Of more than `most` tasks the shortest are left out, and the key `thinned` says so.
-std::string perfetto_json(const runtime::Timeline& timeline, size_t most = 200000);
+/// memory, of the process and of each of StarPU's nodes, as counters. Of more than `most` tasks the shortest are left out, and the key `thinned` says so.
+std::string perfetto_json(const runtime::Timeline& timeline, size_t most = kMostTasks);
+/// Tasks that it leaves out.
+int64_t left_out_of_trace(const runtime::Timeline& timeline, size_t most = kMostTasks);
 
 /// A timeline that was read, with the codelets that its tasks point to.
 class StoredTimeline {

@@ -46,7 +46,7 @@ std::string calibrate(CostModel& costs, const std::vector<std::string>& runs) {
       if (!current.contains(key))
         outdated.insert(key);
       else
-        samples[key].push_back({task.work, task.end_s - task.start_s});
+        samples[key].push_back({task.work, runtime::own_seconds(task)});
     }
   }
   const auto made = CostModel::of_samples(samples);

@@ -11,12 +11,23 @@
 #include "io/error.hpp"
 
 namespace fringeflow::graphs {
+namespace {
+
+/// The same codelet on the same piece of the same work.
+bool is_like(const runtime::Task& task, const runtime::TaskRecord& record) {
+  const double work = task.codelet->work != nullptr ? task.codelet->work(task.arguments.get()) : 1;
+  return task.codelet->name == std::string_view(record.codelet->name) && task.tag == record.tag &&
+         std::abs(work - record.work) <= 1e-6 * std::abs(record.work);
+}
+
+}  // namespace
 
 using runtime::CostModel;
 using runtime::Device;
 
-TaskCosts::TaskCosts(const traces::MachineDescription& machine, const traces::StoredRun* recorded)
-    : machine_(machine), costs_(CostModel::default_file()) {
+TaskCosts::TaskCosts(const traces::MachineDescription& machine, const traces::StoredRun* recorded,
+                     const std::vector<runtime::Task>& tasks)
+    : machine_(machine), records_(CostModel::default_file()), costs_(records_) {
   const auto known = all_codelets();
   for (const auto& [name, unused] : machine.rates)
     if (std::none_of(known.begin(), known.end(), [&](const auto* codelet) { return codelet->name == name; }))
@@ -30,9 +41,24 @@ TaskCosts::TaskCosts(const traces::MachineDescription& machine, const traces::St
                       machine.name, machine.models_file));
   }
   if (recorded == nullptr) return;
+  const auto& run = recorded->timeline().timeline();
+  // What others did to the run is spread over all of its tasks: it will not be the same ones that they interrupt.
+  double lasted_s = 0, own_s = 0;
+  for (const auto& task : run.tasks)
+    if (task.codelet->role == runtime::Role::compute) {
+      lasted_s += task.end_s - task.start_s;
+      own_s += runtime::own_seconds(task);
+    }
+  const double stretch = own_s > 0 ? lasted_s / own_s : 1;
+  const auto lasted = [&](const runtime::TaskRecord& task) {
+    return runtime::own_seconds(task) * (task.codelet->role == runtime::Role::compute ? stretch : 1);
+  };
   runtime::CostSamples samples;
-  for (const auto& task : recorded->timeline().timeline().tasks) {
-    const double seconds = task.end_s - task.start_s;
+  bool same = machine.name == "this" && run.tasks.size() == tasks.size();
+  for (const auto& task : run.tasks) {
+    const double seconds = lasted(task);
+    same = same && task.id >= 0 && task.id < static_cast<int64_t>(tasks.size()) &&
+           is_like(tasks[static_cast<size_t>(task.id)], task);
     around_s_ += task.fetch_s + task.overhead_s;
     ++tasks_;
     if (!(task.work > 0) || !(seconds > 0)) continue;
@@ -41,7 +67,9 @@ TaskCosts::TaskCosts(const traces::MachineDescription& machine, const traces::St
     sum.work += task.work;
     sum.seconds += seconds;
   }
-  slowdown_ = slowdown_since(recorded->timeline().timeline());
+  if (same)
+    for (const auto& task : run.tasks) of_task_[&tasks[static_cast<size_t>(task.id)]] = lasted(task);
+  slowdown_ = slowdown_since(run);
   costs_.prefer(samples);
 }
 
@@ -61,9 +89,15 @@ double TaskCosts::seconds(const runtime::Task& task, Device device) {
                        : device == Device::cuda          ? machine_.gpu_speed
                                                          : machine_.core_speed;
   (costs_.recorded(codelet, device) ? recorded_ : declared_).insert(codelet.name);
+  if (const auto own = of_task_.find(&task); own != of_task_.end() && own->second > 0)
+    return slowdown_ * own->second / speed;
   const auto found = by_cycle_.find(key(codelet, device, task.tag.cycle, work));
   if (found != by_cycle_.end()) return slowdown_ * work * found->second.seconds / found->second.work / speed;
   return costs_.seconds_for(codelet, work, device) / speed;
+}
+
+double TaskCosts::thought(const runtime::Task& task, Device device) const {
+  return records_.seconds(*task.codelet, task.arguments.get(), device);
 }
 
 /// At most 15 % either way: the records are of other work too, which a size alone does not tell from this.
@@ -74,19 +108,20 @@ double TaskCosts::slowdown_since(const runtime::Timeline& run) const {
     if (!(task.work > 0) || task.codelet->role == runtime::Role::io) continue;
     auto& [example, seconds] = kinds[key(*task.codelet, task.device, 0, task.work)];
     example = &task;
-    seconds.push_back((task.end_s - task.start_s) / task.work);
+    seconds.push_back(runtime::own_seconds(task) / task.work);
   }
   std::vector<std::pair<double, double>> ratios;  // ratio, weight
   double all = 0;
   for (auto& [unused, kind] : kinds) {
     auto& [example, rates] = kind;
-    if (!costs_.recorded(*example->codelet, example->device)) continue;
+    if (!records_.recorded(*example->codelet, example->device)) continue;
     const auto middle = rates.begin() + static_cast<std::ptrdiff_t>(rates.size() / 2);
     std::nth_element(rates.begin(), middle, rates.end());
     const double then = *middle * example->work;
     if (!(then > 0)) continue;
     const double weight = then * static_cast<double>(rates.size());
-    ratios.emplace_back(costs_.seconds_for(*example->codelet, example->work, example->device) / then, weight);
+    ratios.emplace_back(records_.seconds_for(*example->codelet, example->work, example->device) / then,
+                        weight);
     all += weight;
   }
   std::sort(ratios.begin(), ratios.end());

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /// @file
 /// fringeflow-simgrid GRAPH RESULT: a task graph under StarPU's SimGrid mode, as traces/simgrid.cpp writes it and reads what comes out.
-/// A program of its own, because StarPU's simulated build stands in the place of the real one. No body runs: tasks last what the graph
-/// says, StarPU schedules them and moves their data on the platform that STARPU_PERF_MODEL_DIR and STARPU_HOSTNAME describe.
+/// A program of its own, because StarPU's simulated build stands in the place of the real one. Tasks last what the graph
+/// says, and those of I/O no less than their bytes take on the disk; StarPU schedules them and moves their data on the platform that STARPU_PERF_MODEL_DIR and STARPU_HOSTNAME describe.
 ///
-/// GRAPH: "cpus io gpus policy", the number of data, their bytes; then a line per task: microseconds on a core and on a GPU (below 0:
-/// not there), 1 for the I/O context, priority, number of tasks that the submitter waits for and these, number of data and of each its
+/// GRAPH: "cpus io gpus policy", the number of data, their bytes; then a line per task: microseconds that it lasts, those that the policy
+/// is told, R or W and the bytes that it reads or writes (-: none) on the disk that all share, C, G or I (core, GPU, I/O context), priority, number of tasks that the submitter waits for and these, number of data and of each its
 /// number and R, W or B (both). RESULT: a line per task: worker (cores, those of I/O, GPUs), ready, start, end, fetching, overhead in seconds.
+#include <simgrid/host.h>
 #include <starpu.h>
 
 #include <algorithm>
@@ -20,7 +21,8 @@
 namespace {
 
 struct Replayed {
-  double cpu_us = 0, gpu_us = 0;
+  double us = 0, thought_us = 0, disk_bytes = 0;
+  char disk = '-', where = 'C';
   int worker = -1;
   double ready_s = 0, start_s = 0, end_s = 0, fetch_s = 0, overhead_s = 0;
 };
@@ -29,10 +31,24 @@ int cpu_workers = 0;  ///< those of both contexts
 
 double predicted_us(starpu_task* task, starpu_perfmodel_arch* arch, unsigned) {
   const auto* one = static_cast<const Replayed*>(task->cl_arg);
-  return arch->devices[0].type == STARPU_CUDA_WORKER ? one->gpu_us : one->cpu_us;
+  // A GPU's tasks are simulated by StarPU itself, which takes for their length what the policy is told.
+  return arch->devices[0].type == STARPU_CUDA_WORKER ? one->us : one->thought_us;
 }
 
 void no_body(void**, void*) {}
+
+/// Runs in simulated time: transfers of tasks at the same time share the disk's link.
+void on_a_core(void**, void* argument) {
+  const auto* one = static_cast<const Replayed*>(argument);
+  const double begin_us = starpu_timing_now();
+  if (one->disk != '-') {
+    static sg_host_t disk = sg_host_by_name("DISK"), memory = sg_host_by_name("RAM");
+    const bool reads = one->disk == 'R';
+    sg_host_sendto(reads ? disk : memory, reads ? memory : disk, one->disk_bytes);
+  }
+  const double left_us = one->us - (starpu_timing_now() - begin_us);
+  if (left_us > 0) starpu_sleep(static_cast<float>(left_us * 1e-6));
+}
 
 void ended(void* argument) {
   auto* one = static_cast<Replayed*>(argument);
@@ -64,7 +80,10 @@ struct Codelet {
     codelet.name = name;
     codelet.model = &model;
     codelet.nbuffers = STARPU_VARIABLE_NBUFFERS;
-    if (cpu) codelet.cpu_funcs[0] = no_body;
+    if (cpu) {
+      codelet.cpu_funcs[0] = on_a_core;
+      codelet.flags |= STARPU_CODELET_SIMGRID_EXECUTE;
+    }
     if (gpu) {
       codelet.cuda_funcs[0] = no_body;
       codelet.cuda_flags[0] = STARPU_CUDA_ASYNC;
@@ -129,9 +148,10 @@ int main(int argc, char** argv) {
   const double begin_s = starpu_timing_now() * 1e-6;
   for (size_t i = 0; i < count; ++i) {
     auto& one = tasks[i];
-    int is_io = 0, priority = 0, is_waitable = 0;
+    int priority = 0, is_waitable = 0;
     size_t waits = 0, accesses = 0;
-    graph >> one.cpu_us >> one.gpu_us >> is_io >> priority >> is_waitable >> waits;
+    graph >> one.us >> one.thought_us >> one.disk >> one.disk_bytes >> one.where >> priority >> is_waitable >>
+        waits;
     for (size_t k = 0; k < waits; ++k) {
       size_t before = 0;
       graph >> before;
@@ -144,7 +164,7 @@ int main(int argc, char** argv) {
     graph >> accesses;
     if (!graph) return complain("the graph ends early");
     starpu_task* task = starpu_task_create();
-    task->cl = one.gpu_us >= 0 ? &on_gpus.codelet : &on_cores.codelet;
+    task->cl = one.where == 'G' ? &on_gpus.codelet : &on_cores.codelet;
     task->nbuffers = static_cast<int>(accesses);
     if (accesses > STARPU_NMAXBUFS) {  // StarPU frees these with the task
       task->dyn_handles =
@@ -162,11 +182,12 @@ int main(int argc, char** argv) {
                                                                                       : STARPU_RW;
     }
     task->cl_arg = &one;
-    task->cl_arg_size = sizeof one;
+    task->cl_arg_size = 0;
     task->callback_func = ended;
     task->callback_arg = &one;
-    task->sched_ctx = is_io != 0 ? io_context : context;
-    task->priority = is_io != 0 ? priority : std::min(std::max(priority, least), most);
+    const bool is_io = one.where == 'I';
+    task->sched_ctx = is_io ? io_context : context;
+    task->priority = is_io ? priority : std::min(std::max(priority, least), most);
     if (is_waitable != 0) {
       task->detach = 0;
       task->destroy = 0;

@@ -196,6 +196,45 @@ TEST(Runtime, ReadingGoesOnWhileAllCoresCompute) {
   EXPECT_EQ(reads, 4);
 }
 
+TEST(Runtime, SleepingIsNotTheTasksOwnTime) {
+  Runtime runtime(workers(2, 1));
+  const auto a = runtime.create({"a", 1000});
+  runtime.submit(make_task(nap_codelet(), Nap{50}, {{a, Access::read_write}}));
+  runtime.submit(make_task(read_nap_codelet(), Nap{50}, {{a, Access::read_write}}));
+  runtime.wait_all();
+  const auto tasks = runtime.timeline().tasks;
+  ASSERT_EQ(tasks.size(), 2u);
+  for (const auto& task : tasks) {
+    EXPECT_GE(task.end_s - task.start_s, 0.05);
+    EXPECT_GE(task.cpu_s, 0);
+    EXPECT_LT(task.cpu_s, 0.02);
+    if (task.codelet->role == Role::compute)
+      EXPECT_LT(own_seconds(task), 0.02);
+    else
+      EXPECT_GE(own_seconds(task), 0.05) << "I/O waits for disks: that is its own time";
+  }
+}
+
+TEST(Runtime, MemoryOfTheDataOverTime) {
+  Runtime runtime(workers(2, 1));
+  const auto a = runtime.create({"a", 1 << 20}), b = runtime.create({"b", 3 << 20});
+  runtime.look_at_memory();
+  runtime.submit(make_task(nap_codelet(), Nap{0}, {{a, Access::write}}));
+  runtime.wait_all();
+  runtime.look_at_memory();
+  runtime.submit(make_task(nap_codelet(), Nap{0}, {{a, Access::write}, {b, Access::write}}));
+  runtime.wait_all();
+  runtime.look_at_memory();
+  const auto nodes = runtime.timeline().nodes;
+  ASSERT_GE(nodes.size(), 1u);
+  EXPECT_EQ(nodes[0].name, "data in main memory");
+  const auto& samples = nodes[0].samples;
+  ASSERT_EQ(samples.size(), 3u);
+  EXPECT_EQ(samples[1].bytes - samples[0].bytes, 1 << 20);
+  EXPECT_EQ(samples[2].bytes - samples[1].bytes, 3 << 20) << "a was there";
+  EXPECT_LT(samples[0].at_s, samples[2].at_s);
+}
+
 TEST(Runtime, RecordsEveryTaskOnce) {
   Runtime runtime(workers(2, 2));
   const auto a = runtime.create({"a", 1000}), b = runtime.create({"b", 24});

@@ -5,29 +5,18 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <array>
-#include <cstdio>
-
+#include "io/atomic_file.hpp"
 #include "tests/traces/run_fixture.hpp"
+#include "tests/traces/tools.hpp"
 
 namespace fringeflow::traces {
 namespace {
 
+using fringeflow::test::output_of_tool;
+
 using ::testing::ContainsRegex;
 using ::testing::HasSubstr;
-
-/// Output of a command, or nothing when the program is not installed.
-std::optional<std::string> output_of(const std::string& program, const std::string& arguments) {
-  if (std::system(("command -v " + program + " >/dev/null 2>&1").c_str()) != 0) return std::nullopt;
-  std::string text;
-  std::FILE* pipe = popen((program + " " + arguments + " 2>&1").c_str(), "r");
-  if (pipe == nullptr) return std::nullopt;
-  std::array<char, 4096> buffer;
-  for (size_t n = 0; (n = std::fread(buffer.data(), 1, buffer.size(), pipe)) > 0;)
-    text.append(buffer.data(), n);
-  EXPECT_EQ(pclose(pipe), 0) << text;
-  return text;
-}
+using ::testing::Not;
 
 class Export : public ::testing::Test {
  protected:
@@ -42,8 +31,8 @@ TEST_F(Export, Paje) {
   EXPECT_THAT(text, HasSubstr("6 1000.000000 S w0 c_grid\n"));
   EXPECT_LT(text.find("6 3000.000000 S w0 idle"), text.find("6 3000.000000 S w0 c_grid"))
       << "the end comes first";
-  const auto dump = output_of("pj_dump", folder_.write("paje.trace", text));
-  if (!dump) GTEST_SKIP() << "no pj_dump here";
+  const auto dump = output_of_tool("pj_dump", folder_.write("paje.trace", text));
+  if (!dump) GTEST_SKIP() << "no pj_dump here (Debian: pajeng)";
   EXPECT_THAT(*dump, ContainsRegex("State, CPU 0, State, 1000.0+, 3000.0+, 2000.0+, 0.0+, grid"));
   EXPECT_THAT(*dump, ContainsRegex("State, CPU 2, State, 0.0+, 1000.0+, 1000.0+, 0.0+, read"));
   EXPECT_THAT(*dump, ContainsRegex("Container, 0, Program, 0, 7000, 7000, run"));
@@ -65,9 +54,19 @@ TEST_F(Export, TasksRec) {
               HasSubstr("Name: grid chunk 1\nModel: grid_v1_cpu\nJobId: 1\nSubmitOrder: 1\nDependsOn: 0\n"
                         "Handles: 0\nIteration: 2\nWorkerId: 0\n"));
   const auto selected =
-      output_of("recsel", "-e 'EndTime > 3000' -P JobId,StartTime " + folder_.write("tasks.rec", text));
-  if (!selected) GTEST_SKIP() << "no recsel here";
+      output_of_tool("recsel", "-e 'EndTime > 3000' -P JobId,StartTime " + folder_.write("tasks.rec", text));
+  if (!selected) GTEST_SKIP() << "no recsel here (Debian: recutils)";
   EXPECT_EQ(*selected, "2\n3000.000000\n\n3\n5000.000000\n");
+  EXPECT_EQ(*output_of_tool("recfix", "--check " + (folder_ / "tasks.rec")), "");
+}
+
+TEST_F(Export, PajeInVite) {
+  const auto file = folder_.write("paje.trace", paje(run_));
+  const auto said =
+      output_of_tool("vite", "-e " + (folder_ / "picture.svg") + " " + file, "QT_QPA_PLATFORM=offscreen ");
+  if (!said) GTEST_SKIP() << "no vite here (Debian: vite)";
+  EXPECT_THAT(*said, Not(ContainsRegex("[Ee]rror")));
+  EXPECT_THAT(io::read_file(folder_ / "picture.svg"), HasSubstr("CPU 2"));
 }
 
 TEST_F(Export, DagDot) {

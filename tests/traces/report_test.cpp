@@ -82,9 +82,57 @@ TEST_F(Report, ABrowserDrawsThePage) {
   if (page.empty()) GTEST_SKIP() << "no Chromium here";
   EXPECT_THAT(page, HasSubstr("data-drawn=\"31\"")) << "the script did not come to its end";
   EXPECT_THAT(page, HasSubstr("<canvas"));
+  EXPECT_THAT(page, HasSubstr("data in main memory, at most "));
   EXPECT_THAT(page, ContainsRegex("<th>total s</th>"));
   EXPECT_THAT(page, ContainsRegex("<td>grid</td><td>30</td><td>60</td>"));
   EXPECT_THAT(page.substr(page.find("<body")), Not(HasSubstr("NaN")));
+}
+
+TEST_F(Report, MemoryOfTheProcessAndOfTheNodes) {
+  test::write_run(folder_, "field", test::chain());
+  const StoredRun run(folder_ / "field");
+  ASSERT_EQ(run.timeline().timeline().nodes.size(), 1u);
+  EXPECT_EQ(run.timeline().timeline().nodes[0].name, "data in main memory");
+  EXPECT_EQ(run.timeline().timeline().nodes[0].samples.at(1).bytes, 1500);
+  const auto page = report_html(run);
+  EXPECT_THAT(
+      page,
+      HasSubstr(R"("nodes":[{"name":"data in main memory","samples":[[0.0,0],[1.0,1500],[2.0,1200]]}])"));
+  const auto over_time = memory_over_time(test::chain(), 2);
+  ASSERT_EQ(over_time.size(), 2u);
+  EXPECT_EQ(over_time[0]["name"], "process");
+  EXPECT_EQ(over_time[1]["peak_bytes"], 1500);
+  EXPECT_EQ(over_time[1]["over_time"], nlohmann::json::parse("[[1.0, 1500], [2.0, 1200]]"));
+}
+
+TEST_F(Report, ATraceThatIsThinnedSaysSoEverywhere) {
+  auto all = test::chain(30);
+  for (auto& task : all.tasks)
+    task.end_s -= 1e-3 * static_cast<double>(task.id);  // no two alike: equals go together
+  test::write_run(folder_, "field", all);
+  EXPECT_THAT(report_text(StoredRun(folder_ / "field")), Not(HasSubstr("thinned")));
+  folder_.write("field-run/timeline.json", perfetto_json(all, 29));
+  EXPECT_EQ(left_out_of_trace(all, 29), 3);
+  EXPECT_THAT(report_text(StoredRun(folder_ / "field")), HasSubstr("thinned: the shortest 3 of 31 tasks"));
+  const auto page = report_html(StoredRun(folder_ / "field"));
+  EXPECT_THAT(page, HasSubstr("\"left_out_of_file\":3"));
+  folder_.write("page.html", page);
+  const auto drawn = fringeflow::test::drawn(folder_, "page.html");
+  if (drawn.empty()) GTEST_SKIP() << "no Chromium here";
+  EXPECT_THAT(
+      drawn,
+      HasSubstr("Thinned: the shortest 3 of 31 tasks are not drawn, 3 of them are not in timeline.json"));
+}
+
+TEST_F(Report, OthersOnTheCores) {
+  auto run = test::chain(3, 2);
+  for (auto& task : run.tasks) task.cpu_s = 0.75 * (task.end_s - task.start_s);
+  EXPECT_NEAR(metrics(run).off_core_share, 0.25, 1e-12);
+  EXPECT_EQ(runtime::own_seconds(run.tasks[1]), 1.5);
+  EXPECT_EQ(runtime::own_seconds(run.tasks[0]), 1) << "reading waits for a disk: that is its own time";
+  test::write_run(folder_, "field", run);
+  EXPECT_THAT(report_text(StoredRun(folder_ / "field")), HasSubstr("had the cores for 25.0 %"));
+  EXPECT_EQ(StoredRun(folder_ / "field").timeline().timeline().tasks[1].cpu_s, 1.5);
 }
 
 TEST_F(Report, Compare) {

@@ -29,6 +29,7 @@ inline runtime::Timeline chain(int grids = 3, double seconds = 2) {
   run.data = {{"chunk", 1000, 0}};
   run.makespan_s = 1 + seconds * grids;
   run.memory = {{0, 1000}, {1, 2000}};
+  run.nodes = {{"data in main memory", {{0, 0}, {1, 1500}, {2, 1200}}}};
   for (int i = 0; i <= grids; ++i) {
     runtime::TaskRecord task;
     task.codelet = i == 0 ? &read_codelet() : &grid_codelet();

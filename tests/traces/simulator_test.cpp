@@ -9,6 +9,7 @@
 
 #include "graphs/recorder.hpp"
 #include "traces/metrics.hpp"
+#include "traces/simgrid.hpp"
 
 namespace fringeflow::traces {
 namespace {
@@ -109,6 +110,29 @@ TEST_F(Simulated, ReadsShareTheDisk) {
   EXPECT_NEAR(run().makespan_s, 0.125, 1e-6);
 }
 
+TEST_F(Simulated, ReadsShareTheDiskUnderStarPUToo) {
+  if (simgrid_program().empty()) GTEST_SKIP() << "no StarPU with SimGrid was there to build with";
+  const auto by_starpu = [&] {
+    return simulate_with_simgrid(
+        recorder_.tasks(), recorder_.dependencies(), recorder_.data(), machine_,
+        [](const runtime::Task& task, Device) { return seconds_of(task.arguments.get()); });
+  };
+  for (int i = 0; i < 4; ++i) submit(0.125, {{data(1000000000), W}}, kRead);
+  submit(3, {{data(1000000000), R}});
+  constexpr double kStarPU = 0.01;  // its own overheads
+  EXPECT_NEAR(by_starpu().makespan_s, 3, kStarPU) << "no limit but their own time";
+  machine_.read_bytes_s = 1e9;
+  EXPECT_NEAR(by_starpu().makespan_s, 4, kStarPU) << "4 GB at 1 GB/s, whoever reads them";
+  machine_.io_workers = 4;
+  const auto timeline = by_starpu();
+  EXPECT_NEAR(timeline.makespan_s, 4, kStarPU);
+  for (const auto& task : timeline.tasks) {
+    const bool reads = task.codelet->role == runtime::Role::io;
+    EXPECT_NEAR(task.end_s - task.start_s, reads ? 4 : 3, kStarPU)
+        << "all at once, a quarter of the disk each";
+  }
+}
+
 TEST_F(Simulated, ReadingIsHiddenUnderComputing) {
   for (int i = 0; i < 3; ++i) {
     const auto x = data();
@@ -136,6 +160,32 @@ TEST_F(Simulated, GpusAndTheirLinks) {
   EXPECT_EQ(timeline.tasks[2].device, Device::cuda);
   machine_.gpus = 0;
   EXPECT_NEAR(run().makespan_s, 21, kRounding);
+}
+
+TEST_F(Simulated, PoliciesDecideByWhatTheyAreTold) {
+  submit(3);
+  submit(1);
+  submit(1);
+  submit(1);
+  machine_.cpus = 2;
+  machine_.scheduler = "dmda";
+  EXPECT_NEAR(run().makespan_s, 3, kRounding);
+  const auto told = simulate(
+      recorder_.tasks(), recorder_.dependencies(), recorder_.data(), machine_,
+      [](const runtime::Task& task, Device) { return seconds_of(task.arguments.get()); },
+      [](const runtime::Task&, Device) { return 1.0; });
+  EXPECT_NEAR(told.makespan_s, 4, kRounding) << "two each, of lengths that it takes for equal";
+  EXPECT_EQ(told.tasks[0].predicted_s, 1);
+}
+
+TEST_F(Simulated, LotsFollowTheSeed) {
+  for (int i = 0; i < 40; ++i) submit(1 + i % 3);
+  machine_.cpus = 4;
+  machine_.scheduler = "random";
+  EXPECT_TRUE(draws_lots("random") && draws_lots("modular-prandom-prio") && !draws_lots("lws"));
+  std::set<double> makespans;
+  for (machine_.seed = 1; machine_.seed <= 9; ++machine_.seed) makespans.insert(run().makespan_s);
+  EXPECT_GT(makespans.size(), 3u);
 }
 
 TEST_F(Simulated, EveryPolicyRunsEverythingWithinTheBounds) {

@@ -192,7 +192,7 @@ TEST(TimelineFile, ComesBack) {
   ASSERT_EQ(back.dependencies.of(2).size(), 2u);
   EXPECT_EQ(back.dependencies.of(2)[1].data, -1);
   EXPECT_EQ(back.data[0].name, "visibilities");
-  EXPECT_EQ(back.memory.at(0).resident_bytes, 1 << 20);
+  EXPECT_EQ(back.memory.at(0).bytes, 1 << 20);
   EXPECT_EQ(back.workers[1].role, Role::io);
   // Times are kept to a nanosecond.
   EXPECT_NEAR(metrics(back).critical_path_s, metrics(run).critical_path_s, 2e-9);

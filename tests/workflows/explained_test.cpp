@@ -3,6 +3,7 @@
 #include "io/atomic_file.hpp"
 #include "runtime/io_trace.hpp"
 #include "tests/traces/chrome_trace_rules.hpp"
+#include "tests/traces/tools.hpp"
 #include "tests/workflows/program.hpp"
 
 namespace fringeflow {
@@ -94,6 +95,24 @@ TEST_F(Explained, EveryStageLeavesARun) {
     EXPECT_NEAR(m["throughput_vis_s"].get<double>() * m["time_s"].get<double>(), 276 * 60 * 8, 1) << run;
     EXPECT_THAT(expect_ok("report " + run + "-run"), HasSubstr("makespan"));
     expect_ok("report " + run + "-run --html page.html --export exports");
+    // The tools that the exports are for, where they are installed: they must take whole runs without a word.
+    const auto states = test::output_of_tool("pj_dump", folder_ / "exports/paje.trace");
+    if (states) {
+      size_t ran = 0;
+      for (size_t at = 0; (at = states->find("\nState, ", at)) != std::string::npos; ++at)
+        ran += states->compare(states->find('\n', at + 1) - 6, 6, ", idle") != 0 ? 1 : 0;
+      EXPECT_EQ(ran, m["tasks"].get<size_t>()) << run;
+    }
+    const auto complaints = test::output_of_tool("recfix", "--check " + (folder_ / "exports/tasks.rec"));
+    if (complaints) {
+      EXPECT_EQ(*complaints, "") << run;
+    }
+    ASSERT_GE(m["memory_over_time"].size(), 2u);
+    EXPECT_EQ(m["memory_over_time"][0]["name"], "process");
+    EXPECT_EQ(m["memory_over_time"][1]["name"], "data in main memory");
+    EXPECT_GT(m["memory_over_time"][1]["peak_bytes"].get<int64_t>(), 0) << run;
+    EXPECT_LE(m["memory_over_time"][1]["peak_bytes"].get<int64_t>(), m["peak_memory_bytes"].get<int64_t>())
+        << run;
     for (const std::string file : {"timeline.json", "io.pfw"})
       if (std::filesystem::exists(folder_ / (run + "-run/" + file))) {
         EXPECT_THAT(test::ChromeTraceRules::breaches(io::read_file(folder_ / (run + "-run/" + file))),
@@ -164,6 +183,20 @@ TEST_F(Explained, ForecastsByStarPUItself) {
   EXPECT_NEAR(starpu["compute_busy_s"].get<double>() / own["compute_busy_s"].get<double>(), 1, 0.02);
   EXPECT_NEAR(starpu["graph_s"].get<double>() / own["graph_s"].get<double>(), 1, 0.25);
   expect_identities(nlohmann::json::parse(expect_ok("report g-run --json")), "SimGrid", false);
+  // Readers share the disk, by both simulators: 2 s for all bytes, whoever reads them.
+  const auto& read = own["codelets"]["read"];
+  folder_.write(
+      "slow.yaml",
+      fmt::format(
+          "doc: slow disk\ncores: 2\nmemory: 8 GiB\ndisk: {{read: {:.0f} kB, write: 1 GB}}\npower: "
+          "{{static_w: 100, core_busy_w: 3}}\nprice_usd: 1000\nembodied_kgco2: 100\nlifetime_h: 50000\n",
+          read["bytes"].get<double>() / 2e3));
+  std::map<std::string, double> slow;
+  for (const std::string engine : {"own", "simgrid"})
+    slow[engine] = nlohmann::json::parse(
+        expect_ok("forecast a-run/workflow.yaml --machine slow.yaml --json --engine " + engine))["graph_s"];
+  EXPECT_GT(slow["own"], 1.5);
+  EXPECT_NEAR(slow["simgrid"] / slow["own"], 1, 0.1);
   for (const std::string scheduler : {"dmda", "lws", "modular-heft"})
     expect_ok(
         "forecast a-run/workflow.yaml --engine simgrid --machine node4h100 --set runtime.cpus=8 --set "

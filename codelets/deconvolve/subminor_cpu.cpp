@@ -145,6 +145,15 @@ std::vector<Unit> list_units(const SubMinor& job) {
   return units;
 }
 
+FF_CLONES float largest_size(const float* __restrict values, int64_t n) {
+  float most = 0;
+  for (int64_t i = 0; i < n; ++i) {
+    const float size = std::fabs(values[i]);
+    most = size > most ? size : most;
+  }
+  return most;
+}
+
 /// Tiles of the list's box: so large that one has about kBlock units where they are spread evenly.
 struct Tiling {
   int64_t ny = 16, nx = 32;
@@ -164,11 +173,11 @@ class Reach {
       : columns_(2 * columns / tiling.nx + 4) {
     const int64_t half_y = tiling.ny / 2, half_x = tiling.nx / 2, cells_y = 2 * rows / tiling.ny + 4;
     std::vector<float> cells(static_cast<size_t>(cells_y * columns_), 0.0f);
-    for (int64_t y = 0; y < rows; ++y)
-      for (int64_t x = 0; x < columns; ++x) {
-        float& cell = cells[static_cast<size_t>(y / half_y * columns_ + x / half_x)];
-        cell = std::max(cell, std::fabs(box[static_cast<size_t>(y * columns + x)]));
-      }
+    for (int64_t y = 0; y < rows; ++y) {
+      float* cell = cells.data() + y / half_y * columns_;
+      for (int64_t x = 0; x < columns; x += half_x, ++cell)
+        *cell = std::max(*cell, largest_size(box.data() + y * columns + x, std::min(half_x, columns - x)));
+    }
     largest_.assign(cells.size(), 0.0f);
     for (int64_t y = 0; y < cells_y; ++y)
       for (int64_t x = 0; x < columns_; ++x)
@@ -232,16 +241,23 @@ SubMinorResult sub_minor(const SubMinor& job) {
 
   // Blocks of a tile each, so that a component is far from most of them.
   const Tiling tiling(h, w, n_units);
+  const int64_t tiles_x = (w + tiling.nx - 1) / tiling.nx, tiles_y = (h + tiling.ny - 1) / tiling.ny;
   const auto tile_of = [&](const Unit& unit) {
-    return std::pair((unit.y - y_min) / tiling.ny, (unit.x - x_min) / tiling.nx);
+    return static_cast<size_t>((unit.y - y_min) / tiling.ny * tiles_x + (unit.x - x_min) / tiling.nx);
   };
-  std::stable_sort(units.begin(), units.end(),
-                   [&](const Unit& a, const Unit& b) { return tile_of(a) < tile_of(b); });
   std::vector<int64_t> begins;
-  for (int64_t u = 0; u < n_units; ++u) {
-    const auto at = static_cast<size_t>(u);
-    if (u == 0 || u - begins.back() == kBlock || tile_of(units[at]) != tile_of(units[at - 1]))
-      begins.push_back(u);
+  {
+    std::vector<int64_t> end(static_cast<size_t>(tiles_y * tiles_x), 0);
+    for (const Unit& unit : units) ++end[tile_of(unit)];
+    int64_t sum = 0;
+    for (int64_t& count : end) {
+      for (int64_t u = 0; u < count; u += kBlock) begins.push_back(sum + u);
+      count = sum += count;
+    }
+    std::vector<Unit> sorted(units.size());
+    for (auto unit = units.rbegin(); unit != units.rend(); ++unit)
+      sorted[static_cast<size_t>(--end[tile_of(*unit)])] = *unit;
+    units = std::move(sorted);
   }
   const auto blocks = static_cast<int64_t>(begins.size());
   begins.push_back(n_units);
@@ -290,8 +306,9 @@ SubMinorResult sub_minor(const SubMinor& job) {
   if (waits) {
     reach.emplace(psf[0], 2 * h - 1, stride, tiling);
     for (int64_t b = 0; b < blocks; ++b) {
-      const auto [ty, tx] = tile_of(units[static_cast<size_t>(begins[static_cast<size_t>(b)])]);
-      tile.push_back(reach->tile(ty, tx));
+      const auto at =
+          static_cast<int64_t>(tile_of(units[static_cast<size_t>(begins[static_cast<size_t>(b)])]));
+      tile.push_back(reach->tile(at / tiles_x, at % tiles_x));
     }
   }
   for (int64_t b = 0; b < blocks; ++b)

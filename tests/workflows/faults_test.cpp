@@ -86,6 +86,14 @@ TEST_F(Faults, DataThatCannotBeImaged) {
   expect_failure("image s.ms --size 256 --cell 15arcmin --iterations 0 -o b", "beyond");
 }
 
+TEST_F(Faults, StokesParametersThatThereAreNotAreAMistakeOfThePlan) {
+  simulate("two.ms", "s.csv", 2, 2, "24min", "2025-06-01T07:56:00", "--correlations XX,YY");
+  const auto before = file_names();
+  expect_failure("image two.ms --stokes U" + rest_, "Stokes U cannot be formed from the correlations XX, YY",
+                 2);
+  EXPECT_EQ(file_names(), before);
+}
+
 TEST_F(Faults, NanInDataCountsAsFlagged) {
   {
     auto table = test::edit(folder_ / "s.ms");

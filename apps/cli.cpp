@@ -10,6 +10,7 @@
 
 #include "apps/engine.hpp"
 #include "graphs/schema/suggest.hpp"
+#include "io/interrupt.hpp"
 #include "runtime/machine.hpp"
 
 namespace fringeflow::apps {
@@ -265,8 +266,10 @@ void run_jobs(const std::vector<graphs::Job>& jobs) {
     void operator()(const ImagingJob& job) const { run_imaging(job, {}, before); }
     void operator()(const PipelineJob& job) const { run_pipeline(job); }
   };
+  const io::InterruptScope signals;
   StagesBefore before;
   for (const graphs::Job& job : jobs) {
+    if (io::interrupted()) throw RunError("interrupted; later stages have not run");
     const auto begin = std::chrono::steady_clock::now();
     const auto bytes = runtime::process_io();
     std::visit(Runner{before}, job);

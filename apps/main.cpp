@@ -4,6 +4,7 @@
 #include <spdlog/sinks/stdout_color_sinks.h>
 #include <spdlog/spdlog.h>
 
+#include <csignal>
 #include <cstdio>
 
 #include "apps/commands.hpp"
@@ -110,6 +111,7 @@ int run(int argc, char** argv) {
 
 int main(int argc, char** argv) {
   using namespace fringeflow;
+  std::signal(SIGXFSZ, SIG_IGN);  // a file too large is an error of the write like a full disk
   try {
     apps::set_up_log();
     return apps::run(argc, argv);

@@ -7,37 +7,26 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
-#include <csignal>
 #include <thread>
 
+#include "io/interrupt.hpp"
+
 namespace fringeflow::graphs {
-namespace {
-
-volatile std::sig_atomic_t stop_signal = 0;  // handlers can reach nothing else
-void on_signal(int signal) { stop_signal = signal; }
-
-}  // namespace
 
 struct RunWatch::Impl {
+  const io::InterruptScope signals;
   std::atomic<bool> ended{false};
-  struct sigaction old_int {
-  }, old_term{};
   std::thread thread;
 };
 
 RunWatch::RunWatch(runtime::Runtime& runtime, double predicted_s) : impl_(std::make_unique<Impl>()) {
-  stop_signal = 0;
-  struct sigaction action {};
-  action.sa_handler = on_signal;
-  sigaction(SIGINT, &action, &impl_->old_int);
-  sigaction(SIGTERM, &action, &impl_->old_term);
   const bool terminal = isatty(STDERR_FILENO) != 0;
   impl_->thread = std::thread([this, &runtime, predicted_s, terminal] {
     const auto start = std::chrono::steady_clock::now();
     for (int tick = 0; !impl_->ended; ++tick) {
       if (tick % 2 == 0) runtime.look_at_memory();
       std::this_thread::sleep_for(std::chrono::milliseconds(50));
-      if (stop_signal != 0 && !runtime.failed()) runtime.interrupt();
+      if (io::interrupted() && !runtime.failed()) runtime.interrupt();
       if (!terminal || tick % 10 != 9) continue;
       const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
       const auto [done, submitted] = runtime.progress();
@@ -57,8 +46,6 @@ RunWatch::RunWatch(runtime::Runtime& runtime, double predicted_s) : impl_(std::m
 RunWatch::~RunWatch() {
   impl_->ended = true;
   impl_->thread.join();
-  sigaction(SIGINT, &impl_->old_int, nullptr);
-  sigaction(SIGTERM, &impl_->old_term, nullptr);
 }
 
 }  // namespace fringeflow::graphs

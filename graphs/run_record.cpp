@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "graphs/run_record.hpp"
 
+#include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
@@ -8,6 +9,7 @@
 #include <filesystem>
 
 #include "fringeflow_version.hpp"
+#include "io/atomic_file.hpp"
 #include "io/error.hpp"
 #include "io/measurement_set.hpp"
 #include "runtime/memory_nodes.hpp"
@@ -18,6 +20,8 @@
 
 namespace fringeflow::graphs {
 namespace {
+
+constexpr const char* kFailed = "failed";  ///< folder of PREFIX-run/
 
 double now_s() {
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
@@ -159,6 +163,7 @@ void write_traces(const io::RunDirectory& directory, const RunRecord& record,
   // What an earlier run left there is not this run's.
   std::error_code ignored;
   for (const char* name : {"timeline.json", "io.pfw"}) std::filesystem::remove(directory.file(name), ignored);
+  std::filesystem::remove_all(directory.file(kFailed), ignored);
   if (metrics.value("trace", "on") != "off") {
     const auto trace = traces::perfetto_json(timeline);
     directory.write_text("timeline.json", trace);
@@ -186,6 +191,23 @@ void leave_run(const std::string& prefix, const std::string& workflow_text, RunR
     write_traces(directory, record, timeline, metrics);
   } catch (const RunError& error) {
     spdlog::warn("no record of this run is kept: {}", error.what());
+  }
+}
+
+void leave_failed_run(const io::RunDirectory& directory, const std::string& workflow_text,
+                      const std::string& log, const std::string& error, const runtime::Timeline& timeline) {
+  const std::string folder = directory.file(kFailed);
+  std::error_code ignored;
+  std::filesystem::remove_all(folder, ignored);
+  std::filesystem::create_directory(folder, ignored);
+  try {
+    io::write_file(folder + "/workflow.yaml", workflow_text);
+    io::write_file(folder + "/log.txt", fmt::format("{}error: {}\n", log, error));
+    io::write_file(folder + "/timeline.json", traces::perfetto_json(timeline));
+    spdlog::info("workflow, log and timeline of the run that failed: {}/", folder);
+  } catch (const RunError&) {
+    // A full disk is one of the errors that bring us here; there is one to tell already.
+    std::filesystem::remove_all(folder, ignored);
   }
 }
 

@@ -83,6 +83,11 @@ void write_traces(const io::RunDirectory& directory, const RunRecord& record,
 void leave_run(const std::string& prefix, const std::string& workflow_text, RunRecord& record,
                const runtime::Runtime& runtime, int64_t visibilities, const nlohmann::json& more = {});
 
+/// Leaves PREFIX-run/failed/ of a job that did not end well: workflow, log with the error, timeline. What PREFIX-run/ has from an earlier
+/// run that did stays. Says where it is, or nothing where it cannot be written.
+void leave_failed_run(const io::RunDirectory& directory, const std::string& workflow_text,
+                      const std::string& log, const std::string& error, const runtime::Timeline& timeline);
+
 /// The options, with StarPU's own trace going to PREFIX-run/ where one is asked for.
 RuntimeOptions with_fxt_folder(RuntimeOptions options, const std::string& prefix);
 

@@ -104,6 +104,11 @@ void Products::commit() {
   files_.clear();
 }
 
+void Products::discard() {
+  const std::lock_guard lock(mutex_);
+  files_.clear();
+}
+
 std::vector<std::string> Products::paths() const {
   const std::lock_guard lock(mutex_);
   return paths_;

@@ -48,6 +48,8 @@ class Products {
   void add(AtomicFile&& file);
   /// Renames all files added so far, in the order in which they came.
   void commit();
+  /// Removes what has been added and not committed, now: its room may be wanted.
+  void discard();
   /// Final names of the files added so far.
   std::vector<std::string> paths() const;
 

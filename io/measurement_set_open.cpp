@@ -356,7 +356,11 @@ void MeasurementSet::Impl::select_windows() {
 }
 
 void MeasurementSet::check_stokes(const std::string& stokes) const {
-  for (const auto& window : impl_->info.windows) {
+  const auto& windows = impl_->info.windows;
+  const bool scanned =
+      std::any_of(windows.begin(), windows.end(), [](const auto& window) { return window.rows > 0; });
+  for (const auto& window : windows) {
+    if (scanned && window.rows == 0) continue;  // nothing of it will be read
     const auto& d = impl_->sub.data_descriptions[static_cast<size_t>(window.data_desc_id)];
     for (char s : stokes) {
       if (stokes_term(s, d.correlations)) continue;

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <limits>
 
+#include "io/interrupt.hpp"
 #include "io/measurement_set_impl.hpp"
 
 namespace fringeflow::io {
@@ -268,6 +269,7 @@ std::vector<ChunkSpec> MeasurementSet::scan(
   int run_id = -1;
   for (int64_t begin = 0; begin < total; begin += block) {
     const int64_t end = std::min(begin + block, total);
+    throw_if_interrupted();
     m.load_rows_of_scan({begin, end});
     if (m.deferred) {  // sets are in the order of time, or of baselines with all times each
       for (const int64_t row : {begin, end - 1})

@@ -121,7 +121,10 @@ void write_facets(const std::string& path, std::span<const Facet> facets) {
   for (const auto& facet : facets) {
     if (facet.corners.size() >= 3) {
       text += "polygon(";
-      for (size_t i = 0; i < facet.corners.size(); ++i) text += (i > 0 ? "," : "") + pair(facet.corners[i]);
+      for (size_t i = 0; i < facet.corners.size(); ++i) {
+        if (i > 0) text += ',';
+        text += pair(facet.corners[i]);
+      }
       text += ")\n";
     }
     text += fmt::format("point({}) # text={{{}}}\n", pair(facet.centre), facet.name);

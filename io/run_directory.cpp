@@ -108,11 +108,16 @@ nlohmann::json library_versions() {
 
 RunDirectory::RunDirectory(const std::string& prefix) : path_(prefix + "-run") {
   std::error_code error;
-  fs::create_directories(path_, error);
+  made_ = fs::create_directories(path_, error);
   if (error || !fs::is_directory(path_)) {
     throw RunError(fmt::format("{}: the run directory cannot be made: {}", path_,
                                error ? error.message() : "a file of this name is in the way"));
   }
+}
+
+RunDirectory::~RunDirectory() {
+  std::error_code ignored;
+  if (made_) fs::remove(path_, ignored);  // which a folder with files in it survives
 }
 
 std::string RunDirectory::file(std::string_view name) const { return fmt::format("{}/{}", path_, name); }
@@ -125,18 +130,6 @@ void RunDirectory::write_json(std::string_view name, const nlohmann::json& value
   // Names of files may hold bytes that are no UTF-8; they must not end a run that is otherwise good.
   write_text(name, value.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n");
 }
-
-void RunDirectory::set_metric(const std::string& key, nlohmann::json value) {
-  const std::lock_guard lock(mutex_);
-  metrics_[key] = std::move(value);
-}
-
-nlohmann::json RunDirectory::metrics() const {
-  const std::lock_guard lock(mutex_);
-  return metrics_;
-}
-
-void RunDirectory::write_metrics() const { write_json("metrics.json", metrics()); }
 
 void RunDirectory::write_environment(nlohmann::json versions) const {
   versions.update(library_versions());

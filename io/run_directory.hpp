@@ -2,7 +2,6 @@
 #pragma once
 /// @file
 /// PREFIX-run/: what a run leaves beside its products, enough to repeat it and to compare it.
-#include <mutex>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <string_view>
@@ -20,11 +19,14 @@ nlohmann::json library_versions();
 /// bytes.
 int64_t memory_limit_bytes();
 
-/// The run directory. All methods may be called from several threads.
 class RunDirectory {
  public:
   /// Makes PREFIX-run/ with the folders above it. Throws RunError naming it when that fails.
   explicit RunDirectory(const std::string& prefix);
+  /// A folder that it made and that is still empty goes.
+  ~RunDirectory();
+  RunDirectory(const RunDirectory&) = delete;
+  RunDirectory& operator=(const RunDirectory&) = delete;
 
   const std::string& path() const { return path_; }
   /// PREFIX-run/NAME.
@@ -34,19 +36,13 @@ class RunDirectory {
   void write_text(std::string_view name, std::string_view text) const;
   void write_json(std::string_view name, const nlohmann::json& value) const;
 
-  /// Sets metrics.json's KEY; write_metrics() puts it on disk.
-  void set_metric(const std::string& key, nlohmann::json value);
-  nlohmann::json metrics() const;
-  void write_metrics() const;
-
   /// Writes machine.json and versions.json; `versions` maps names (fringeflow, starpu, …) to versions, the
   /// libraries of library_versions() are added.
   void write_environment(nlohmann::json versions) const;
 
  private:
   std::string path_;
-  mutable std::mutex mutex_;
-  nlohmann::json metrics_ = nlohmann::json::object();
+  bool made_ = false;
 };
 
 }  // namespace fringeflow::io

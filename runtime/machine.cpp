@@ -12,6 +12,8 @@
 #include <sstream>
 #include <vector>
 
+#include "io/run_directory.hpp"
+
 namespace fringeflow::runtime {
 namespace {
 
@@ -73,20 +75,7 @@ int available_cores() {
   return std::max(cores, 1);
 }
 
-int64_t available_memory_bytes() {
-  auto limit = static_cast<int64_t>(sysconf(_SC_PHYS_PAGES)) * sysconf(_SC_PAGESIZE);
-  auto consider = [&](const fs::path& path) {
-    std::ifstream file(path);
-    std::string text;
-    if (file >> text && text != "max") {
-      const double value = std::strtod(text.c_str(), nullptr);
-      if (value > 0 && value < static_cast<double>(limit)) limit = static_cast<int64_t>(value);
-    }
-  };
-  for (const auto& directory : cgroup_directories()) consider(directory / "memory.max");
-  consider("/sys/fs/cgroup/memory/memory.limit_in_bytes");
-  return limit;
-}
+int64_t available_memory_bytes() { return io::memory_limit_bytes(); }
 
 int64_t peak_resident_bytes() { return status_kib("VmHWM:") * 1024; }
 

@@ -206,6 +206,7 @@ Runtime::Runtime(const RuntimeOptions& options) : impl_(std::make_unique<Impl>()
   conf.ncpus = compute + io;
   conf.sched_policy_name = "eager";  // of the initial context, which gets no tasks
   conf.will_use_mpi = 0;
+  conf.catch_signals = 0;  // they are errors of the run (io/interrupt.hpp)
   // Looking at every PCI device takes hwloc longer than all the rest; only a GPU's place is of interest.
   if (conf.ncuda == 0 || access("/dev/nvidiactl", F_OK) != 0) setenv("HWLOC_COMPONENTS", "-pci,-linuxio", 0);
   if (const int error = starpu_init(&conf); error != 0) {
@@ -345,9 +346,7 @@ void Runtime::wait_all() {
   impl_->errors.rethrow();
 }
 
-void Runtime::interrupt() {
-  impl_->errors.record(std::make_exception_ptr(RunError("interrupted; no product was written")));
-}
+void Runtime::interrupt() { impl_->errors.record(std::make_exception_ptr(RunError("interrupted"))); }
 const CostModel& Runtime::costs() const { return *impl_->costs; }
 
 Buffer Runtime::host(DataId id) const {

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include <fmt/format.h>
 
+#include <cerrno>
 #include <cstdio>
+#include <cstring>
 #include <filesystem>
 
 #include "apps/commands.hpp"
@@ -38,10 +40,13 @@ void write_new(const std::string& path, const std::string& text) {
   if (file == nullptr) {
     std::error_code ignored;
     if (std::filesystem::exists(path, ignored)) throw UserError(fmt::format("init: {} exists already", path));
-    throw RunError(fmt::format("init: cannot write {}", path));
+    throw RunError(fmt::format("init: cannot write {}: {}", path, std::strerror(errno)));
   }
   const bool written = std::fwrite(text.data(), 1, text.size(), file) == text.size();
-  if (std::fclose(file) != 0 || !written) throw RunError(fmt::format("init: cannot write {}", path));
+  if (std::fclose(file) == 0 && written) return;
+  const int error = errno;
+  std::remove(path.c_str());
+  throw RunError(fmt::format("init: cannot write {}: {}", path, std::strerror(error)));
 }
 
 }  // namespace

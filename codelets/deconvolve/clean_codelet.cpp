@@ -211,8 +211,10 @@ double whole_work(const void* arguments) {
 }
 
 runtime::CodeletDef define(const char* name, const char* doc, uint32_t colour, runtime::Body body,
-                           double (*work)(const void*), double rate, runtime::Body cuda_body = nullptr) {
+                           double (*work)(const void*), double rate, runtime::Body cuda_body = nullptr,
+                           int version = 1) {
   return {.name = name,
+          .version = version,
           .doc = doc,
           .colour = colour,
           .role = runtime::Role::compute,
@@ -233,7 +235,7 @@ const runtime::CodeletDef& find_peak_codelet() {
 }
 const runtime::CodeletDef& statistics_codelet() {
   static const auto def = define("statistics", "Median and robust noise of the residual", 0xdadaeb,
-                                 statistics_body, whole_work, 2e8, FF_CUDA(statistics_cuda_body));
+                                 statistics_body, whole_work, 5e8, FF_CUDA(statistics_cuda_body), 2);
   return def;
 }
 const runtime::CodeletDef& decide_codelet() {

@@ -25,8 +25,7 @@ void launch(cuda::Stream stream, const F& f, const char* name) {
 }  // namespace
 
 void refine_cuda(cuda::Stream stream, const Resampling& axes, std::span<const float* const> strips,
-                 std::span<const int64_t> rows, int64_t y0, int64_t x0, View<float, 2> image,
-                 bool add) {
+                 std::span<const int64_t> rows, int64_t y0, int64_t x0, View<float, 2> image, bool add) {
   Worker& worker = Worker::of(stream);
   const AxisTables x = on_device(worker, axes.x), y = on_device(worker, axes.y);
   auto* halfway = worker.scratch<float>(Scratch::field, y.coarse * x.fine);

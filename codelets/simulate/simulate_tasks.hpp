@@ -24,7 +24,8 @@ struct SourceGroup {
 /// @param antennas [row][2]; needed with `tec`
 void simulate_groups(const std::vector<SourceGroup>& groups, View<const double, 2> uvw_m,
                      const std::vector<double>& freq_hz, View<std::complex<float>, 3> vis,
-                     View<const double, 2> tec = {}, View<const int32_t, 2> antennas = {}, const Smearing& smearing = {});
+                     View<const double, 2> tec = {}, View<const int32_t, 2> antennas = {},
+                     const Smearing& smearing = {});
 
 /// Buffers: vis [stokes][row][channel] complex float (write), uvw_m [row][3] double (read) and, with `tec_antennas`, tec
 /// [source][antenna] double (read), the sources of all groups one after the other.

@@ -101,7 +101,8 @@ __global__ void __launch_bounds__(kReduceThreads)
 }
 /// One block: the sum of all rows, added to *sum or written there.
 template <bool kAdd, class V>
-__global__ void __launch_bounds__(kReduceThreads) sum_rows_kernel(const int64_t count, const V* rows, V* sum) {
+__global__ void __launch_bounds__(kReduceThreads)
+    sum_rows_kernel(const int64_t count, const V* rows, V* sum) {
   V mine = 0;
   for (int64_t i = threadIdx.x; i < count; i += kReduceThreads) mine += rows[i];
   const V all = cuda::block_reduce(mine, Add());

@@ -228,6 +228,7 @@ ImagingPlan plan_imaging_job(const ImagingJob& job, ChunkFeed* feed) {
   plan.memory.budget =
       job.runtime.memory_bytes > 0 ? job.runtime.memory_bytes : runtime::available_memory_bytes() * 8 / 10;
   scan(plan, chunk_visibilities(plan.memory.budget, plan.stokes()));
+  for (const auto& set : plan.measurement_sets) set->check_stokes(image.stokes);
   if (feed != nullptr) plan.feed_bytes = feed->bytes();
   if (plan.chunks.empty()) throw RunError(plan.sets.front()->info().path + ": no rows are selected");
 

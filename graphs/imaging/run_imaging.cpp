@@ -6,6 +6,7 @@
 
 #include <cmath>
 
+#include "codelets/handover/handover.hpp"
 #include "codelets/restore/restore_tasks.hpp"
 #include "fringeflow_version.hpp"
 #if FRINGEFLOW_HAVE_CUDA
@@ -19,10 +20,10 @@
 #include "graphs/run_record.hpp"
 #include "io/catalogue.hpp"
 #include "io/error.hpp"
+#include "io/interrupt.hpp"
 #include "io/run_directory.hpp"
 #include "runtime/machine.hpp"
 #include "runtime/runtime.hpp"
-#include "traces/timeline_file.hpp"
 
 namespace fringeflow {
 namespace {
@@ -209,9 +210,9 @@ void run(const ImagingJob& job, const GainsOfSets& gains, const StagesBefore& be
   log.info(graphs::describe(plan));
   record.phase("planning");
 
+  io::throw_if_interrupted();
   auto products = std::make_shared<io::Products>();
   const io::RunDirectory directory(job.write.prefix);
-  directory.write_text("workflow.yaml", job.workflow_text);
   runtime::Runtime runtime(graphs::with_fxt_folder(job.runtime, job.write.prefix));
   record.phase("start");
   const auto& info = runtime.info();
@@ -233,16 +234,18 @@ void run(const ImagingJob& job, const GainsOfSets& gains, const StagesBefore& be
 #if FRINGEFLOW_HAVE_CUDA
     cuda::throw_posted_error();  // one found by the last kernels
 #endif
-  } catch (...) {
-    directory.write_text("log.txt", log.text());
-    directory.write_text("timeline.json", traces::perfetto_json(record.timeline(runtime)));
+    record.phase("graph");
+    if (feed != nullptr) feed->finish(runtime);
+    if (plan.cleans()) write_components(plan, graph, *products);
+    products->commit();
+  } catch (const handover::DensityChanged&) {
+    throw;  // not a failure: the run starts again
+  } catch (const std::exception& error) {
+    products->discard();
+    graphs::leave_failed_run(directory, job.workflow_text, log.text(), error.what(),
+                             record.timeline(runtime));
     throw;
   }
-  record.phase("graph");
-  if (feed != nullptr) feed->finish(runtime);
-  if (plan.cleans()) write_components(plan, graph, *products);
-  products->commit();
-
   record.phase("products");
   record.end();
 
@@ -282,10 +285,15 @@ void run(const ImagingJob& job, const GainsOfSets& gains, const StagesBefore& be
         through_files(before, metrics["time_s"], runtime::io_time(timeline), graph.counters()->bytes());
   const auto lines = closing_lines(plan, graph, runtime, *products, metrics);
   log.info(lines);
-  directory.write_text("log.txt", log.text());
-  directory.write_environment(
-      {{"fringeflow", FRINGEFLOW_VERSION}, {"git", FRINGEFLOW_GIT}, {"starpu", info.starpu_version}});
-  graphs::write_traces(directory, record, timeline, metrics);
+  try {
+    directory.write_text("workflow.yaml", job.workflow_text);
+    directory.write_text("log.txt", log.text());
+    directory.write_environment(
+        {{"fringeflow", FRINGEFLOW_VERSION}, {"git", FRINGEFLOW_GIT}, {"starpu", info.starpu_version}});
+    graphs::write_traces(directory, record, timeline, metrics);
+  } catch (const RunError& error) {
+    spdlog::warn("the record of this run is not complete: {}", error.what());  // the products are
+  }
   runtime.learn();
 }
 

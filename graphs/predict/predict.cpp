@@ -240,11 +240,16 @@ runtime::IoTime Prediction::run(graphs::RunRecord& record) {
   }
   {
     const graphs::RunWatch watch(runtime, 0);
-    if (sky_.image)
-      predict_image(runtime);
-    else
-      predict_components(runtime);
-    runtime.wait_all();
+    try {
+      if (sky_.image)
+        predict_image(runtime);
+      else
+        predict_components(runtime);
+      runtime.wait_all();
+    } catch (const RunError& error) {
+      throw RunError(
+          fmt::format("{}; column {} may be filled in part: run it again", error.what(), job_.column));
+    }
   }
   record.phase("graph");
   for (auto& target : targets_) target.writer->flush();

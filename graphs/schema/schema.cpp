@@ -75,8 +75,9 @@ std::string parse_scheduler(std::string_view text) {
         "computing");
   const auto& names = scheduler_names();
   if (std::find(names.begin(), names.end(), name) == names.end()) {
-    throw UserError(fmt::format("'{}' is no scheduler{} (see: fringeflow list schedulers)", name,
-                                did_you_mean(name, names)));
+    // There are forty of them: a list would hide where to find it.
+    throw UserError(fmt::format("'{}' is no scheduler{}; 'fringeflow list schedulers' names them all", name,
+                                closest(name, names).empty() ? "" : did_you_mean(name, names)));
   }
   return name;
 }

@@ -21,7 +21,10 @@ std::string printable(std::string text) {
 
 std::string all(const std::vector<Diagnostic>& diagnostics) {
   std::string text;
-  for (const Diagnostic& d : diagnostics) text += (text.empty() ? "" : "\n") + d.text();
+  for (const Diagnostic& d : diagnostics) {
+    if (!text.empty()) text += '\n';
+    text += d.text();
+  }
   return text;
 }
 

@@ -14,6 +14,13 @@
 namespace fringeflow::graphs {
 namespace {
 
+/// The one mistake of a file that is no tree.
+WorkflowError mistake(const Place& place, std::string message) {
+  std::vector<Diagnostic> one;
+  one.push_back({place, std::move(message)});
+  return WorkflowError(std::move(one));
+}
+
 // Generous for a workflow, small enough that hostile files end early.
 constexpr std::size_t kMaxBytes = 4 << 20;
 constexpr std::size_t kMaxNodes = 200000;
@@ -70,7 +77,7 @@ class TreeBuilder : public YAML::EventHandler {
   Place place(const YAML::Mark& mark) const { return {file_, mark.line + 1, mark.column + 1}; }
 
   [[noreturn]] void fail(const YAML::Mark& mark, const std::string& message) const {
-    throw WorkflowError({{place(mark), message}});
+    throw mistake(place(mark), message);
   }
 
   static std::size_t count_nodes(const Node& node) {
@@ -92,7 +99,7 @@ class TreeBuilder : public YAML::EventHandler {
   }
 
   void finish(Node node, YAML::anchor_t anchor) {
-    if (++count_ > kMaxNodes) throw WorkflowError({{node.place, "too large for a workflow"}});
+    if (++count_ > kMaxNodes) throw mistake(node.place, "too large for a workflow");
     if (anchor != 0) anchors_[anchor] = node;
     if (levels_.empty()) {
       root_ = std::move(node);
@@ -102,8 +109,7 @@ class TreeBuilder : public YAML::EventHandler {
     if (level.node.is_list()) {
       level.node.items.push_back(std::move(node));
     } else if (!level.has_key) {
-      if (!node.is_scalar())
-        throw WorkflowError({{node.place, "a key must be a word, not " + node.describe()}});
+      if (!node.is_scalar()) throw mistake(node.place, "a key must be a word, not " + node.describe());
       level.key = std::move(node);
       level.has_key = true;
     } else {
@@ -208,10 +214,10 @@ void Node::add(const std::string& key, Node value) {
 }
 
 Node parse_yaml(const std::string& text, const std::string& file) {
-  if (text.size() > kMaxBytes) throw WorkflowError({{{file, 1, 1}, "too large for a workflow"}});
+  if (text.size() > kMaxBytes) throw mistake({file, 1, 1}, "too large for a workflow");
   if (const std::size_t zero = text.find('\0'); zero != std::string::npos) {
     const auto line = 1 + std::count(text.begin(), text.begin() + static_cast<std::ptrdiff_t>(zero), '\n');
-    throw WorkflowError({{{file, static_cast<int>(line), 1}, "has a zero byte: not a text file"}});
+    throw mistake({file, static_cast<int>(line), 1}, "has a zero byte: not a text file");
   }
   try {
     std::istringstream stream(text);
@@ -222,12 +228,12 @@ Node parse_yaml(const std::string& text, const std::string& file) {
     TreeBuilder second(file);
     if (parser.HandleNextDocument(second)) {
       const Node other = second.take();
-      throw WorkflowError(
-          {{other.place.file.empty() ? Place{file, 1, 1} : other.place, "a workflow is one YAML document"}});
+      throw mistake(other.place.file.empty() ? Place{file, 1, 1} : other.place,
+                    "a workflow is one YAML document");
     }
     return root;
   } catch (const YAML::Exception& e) {
-    throw WorkflowError({{{file, e.mark.line + 1, e.mark.column + 1}, "YAML syntax: " + e.msg}});
+    throw mistake({file, e.mark.line + 1, e.mark.column + 1}, "YAML syntax: " + e.msg);
   }
 }
 

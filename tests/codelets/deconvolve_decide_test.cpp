@@ -1,21 +1,15 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-/// Decisions of the CLEAN loop, statistics, component lists: what needs no scene.
+/// Decisions of the CLEAN loop, component lists, sub-images: what needs no scene.
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <cmath>
-#include <limits>
 #include <numeric>
-#include <random>
 #include <vector>
 
 #include "codelets/deconvolve/deconvolve.hpp"
 
 namespace fringeflow::deconvolve {
 namespace {
-
-using Pixels = std::vector<float>;
-const float kNan = std::numeric_limits<float>::quiet_NaN();
 
 TEST(Components, MergedAndSorted) {
   std::vector<char> memory(static_cast<size_t>(ComponentList::bytes(4, 2)));
@@ -35,41 +29,6 @@ TEST(Components, MergedAndSorted) {
   ASSERT_EQ(merged.size(), 2u);
   EXPECT_EQ(merged[0].y, 2);
   EXPECT_EQ(merged[1].flux, (std::vector<float>{2.0f, 2.0f}));
-}
-
-TEST(Statistics, MedianAndDeviationAsBySorting) {
-  std::mt19937 random(7);
-  std::normal_distribution<float> normal(0.3f, 2.0f);
-  for (const int64_t n : {1, 2, 31, 200, 1001}) {
-    Pixels a(static_cast<size_t>(3 * n)), b(a.size());
-    for (size_t i = 0; i < a.size(); ++i) {
-      a[i] = i % 17 == 16 ? kNan : normal(random);
-      b[i] = i % 23 == 22 ? std::numeric_limits<float>::infinity() : normal(random);
-    }
-    const auto sorted = [](std::vector<double> values) {
-      std::sort(values.begin(), values.end());
-      return 0.5 * (values[(values.size() - 1) / 2] + values[values.size() / 2]);
-    };
-    const std::vector<Image> one{{a.data(), {3, n}}}, two{{a.data(), {3, n}}, {b.data(), {3, n}}};
-    const Pixels weight{1}, weights{1, 3};
-    for (int images = 1; images < 3; ++images) {
-      std::vector<double> values, deviations;
-      for (size_t i = 0; i < a.size(); ++i) {
-        const double value = images == 1 ? a[i] : 0.25f * a[i] + 0.75f * b[i];
-        if (std::isfinite(value)) values.push_back(value);
-      }
-      const double median = sorted(values);
-      for (const double value : values) deviations.push_back(std::fabs(value - median));
-      const Robust robust = robust_statistics(images == 1 ? one : two, images == 1 ? weight : weights);
-      EXPECT_NEAR(robust.median, median, 1e-6);
-      EXPECT_NEAR(robust.sigma, 1.4826 * sorted(deviations), 1e-6);
-      EXPECT_EQ(robust.finite, static_cast<int64_t>(values.size()));
-    }
-  }
-  const Pixels blank(12, kNan), weight{1};
-  const std::vector<Image> image{{blank.data(), {3, 4}}};
-  EXPECT_EQ(robust_statistics(image, weight).finite, 0);
-  EXPECT_EQ(find_peak({}, image, weight, {}, {}, {0, 0, 3, 4}).value, 0.0f);
 }
 
 TEST(SubImages, CoverTheImageOnce) {

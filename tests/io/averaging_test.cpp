@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "io/averaging.hpp"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -21,7 +22,7 @@ NewMeasurementSet observation(bool autocorrelations = false) {
   for (int i = 0; i < 10; ++i) {
     const double r = 60 * (std::pow(2, i) - 1);
     set.antennas.push_back(
-        {"A" + std::to_string(i), "", {5109e3 + 0.2 * r, 2006e3 + 0.8 * r, -3239e3 - 0.6 * r}, 13.5});
+        {fmt::format("A{}", i), "", {5109e3 + 0.2 * r, 2006e3 + 0.8 * r, -3239e3 - 0.6 * r}, 13.5});
   }
   for (int t = 0; t < 64; ++t) set.times_s.push_back(5.2739424e9 + 8 * t);
   set.interval_s = 8;

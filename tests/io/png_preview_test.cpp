@@ -8,7 +8,6 @@
 #include <random>
 
 #include "io/error.hpp"
-#include "io/run_directory.hpp"
 #include "tests/io/temporary_folder.hpp"
 
 namespace fringeflow::io {
@@ -97,23 +96,6 @@ TEST(PngPreview, AnyImageHasAScale) {
               write_png_preview("/proc/nowhere/b.png", {pixels.data(), {2, 2}});
             }).find("/proc/nowhere/b.png"),
             std::string::npos);
-}
-
-TEST(RunDirectory, KeepsMetricsAndTheMachine) {
-  const TemporaryFolder folder;
-  RunDirectory run(folder / "out/b");
-  run.set_metric("time_s", 1.5);
-  run.set_metric("scheduler", "lws\xff");  // not UTF-8
-  run.write_metrics();
-  run.write_environment({{"fringeflow", "0.1"}});
-  EXPECT_EQ(nlohmann::json::parse(read_file(folder / "out/b-run/metrics.json"))["time_s"], 1.5);
-  const auto machine = nlohmann::json::parse(read_file(run.file("machine.json")));
-  EXPECT_GE(machine["usable_cpus"], 1);
-  EXPECT_GT(machine["memory_bytes"], 1000000);
-  EXPECT_GT(memory_limit_bytes(), 1000000);
-  folder.write("c-run", "");
-  EXPECT_NE(message_of<RunError>([&] { RunDirectory(folder / "c"); }).find("c-run"), std::string::npos);
-  EXPECT_THROW(RunDirectory("/proc/nowhere/b"), RunError);
 }
 
 }  // namespace

@@ -6,11 +6,14 @@
 #include <csignal>
 #include <thread>
 
+#include "io/atomic_file.hpp"
 #include "tests/workflows/program.hpp"
 
 namespace fringeflow {
 namespace {
 
+using namespace std::chrono_literals;
+using test::Answer;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 
@@ -30,6 +33,29 @@ class Faults : public test::Program {
   std::string copy(const std::string& name) const {
     std::filesystem::copy(folder_ / "s.ms", folder_ / name, std::filesystem::copy_options::recursive);
     return name;
+  }
+  /// SIGINT some time after a file appears whose name starts so.
+  Answer interrupt(const std::string& arguments, const std::string& file,
+                   std::chrono::milliseconds after) const {
+    const std::string command =
+        "cd '" + folder_ / "" + "' && exec '" FRINGEFLOW_BINARY "' " + arguments + " >log 2>&1 </dev/null";
+    const pid_t child = fork();
+    if (child == 0) {
+      std::signal(SIGINT, SIG_DFL);
+      execl("/bin/sh", "sh", "-c", command.c_str(), nullptr);
+      _exit(127);
+    }
+    const auto appeared = [&] {
+      for (const auto& name : file_names())
+        if (name.starts_with(file)) return true;
+      return false;
+    };
+    for (int i = 0; i < 3000 && !appeared(); ++i) std::this_thread::sleep_for(10ms);
+    std::this_thread::sleep_for(after);
+    kill(child, SIGINT);
+    int status = 0;
+    waitpid(child, &status, 0);
+    return {WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status), io::read_file(folder_ / "log")};
   }
   const std::string rest_ = " --size 256 --cell 5asec --iterations 20 -o b";
 };
@@ -58,6 +84,14 @@ TEST_F(Faults, DataThatCannotBeImaged) {
   expect_failure("image s.ms --time 2001-01-01T00:00:00..2001-01-01T01:00:00" + rest_, "s.ms");
   expect_failure("image s.ms --size 256 --cell 5deg --iterations 20 -o b", "cell", 2);
   expect_failure("image s.ms --size 256 --cell 15arcmin --iterations 0 -o b", "beyond");
+}
+
+TEST_F(Faults, StokesParametersThatThereAreNotAreAMistakeOfThePlan) {
+  simulate("two.ms", "s.csv", 2, 2, "24min", "2025-06-01T07:56:00", "--correlations XX,YY");
+  const auto before = file_names();
+  expect_failure("image two.ms --stokes U" + rest_, "Stokes U cannot be formed from the correlations XX, YY",
+                 2);
+  EXPECT_EQ(file_names(), before);
 }
 
 TEST_F(Faults, NanInDataCountsAsFlagged) {
@@ -121,29 +155,53 @@ TEST_F(Faults, FullDisk) {
 
 TEST_F(Faults, Interrupted) {
   // A clean that never reaches its threshold.
-  const std::string command = "cd '" + folder_ / "" +
-                              "' && exec '" FRINGEFLOW_BINARY
-                              "' image s.ms --size 1024 --cell 2asec --gain 0.001 --iterations 1000000 "
-                              "--major-cycles 1000 --threshold 1e-9Jy -o b >log 2>&1 </dev/null";
-  const pid_t child = fork();
-  if (child == 0) {
-    execl("/bin/sh", "sh", "-c", command.c_str(), nullptr);
-    _exit(127);
-  }
-  // It catches signals once its runtime is up; the run directory appears just before.
-  for (int i = 0; i < 600 && !std::filesystem::exists(folder_ / "b-run"); ++i)
-    std::this_thread::sleep_for(std::chrono::milliseconds(50));
-  std::this_thread::sleep_for(std::chrono::milliseconds(700));
-  kill(child, SIGINT);
-  int status = 0;
-  ASSERT_EQ(waitpid(child, &status, 0), child);
-  std::ifstream log(folder_ / "log");
-  const std::string text((std::istreambuf_iterator<char>(log)), {});
-  ASSERT_TRUE(WIFEXITED(status)) << text;
-  EXPECT_EQ(WEXITSTATUS(status), 1) << text;
-  EXPECT_THAT(text, HasSubstr("interrupted"));
+  const auto answer = interrupt(
+      "image s.ms --size 1024 --cell 2asec --gain 0.001 --iterations 1000000 --major-cycles 1000 --threshold "
+      "1e-9Jy -o b",
+      "b-run", 700ms);
+  EXPECT_EQ(answer.code, 1) << answer.text;
+  EXPECT_THAT(answer.text, HasSubstr("interrupted"));
+  EXPECT_THAT(answer.text, HasSubstr("b-run/failed/"));
   EXPECT_THAT(products("b"), IsEmpty());
-  EXPECT_TRUE(std::filesystem::exists(folder_ / "b-run/timeline.json")) << "what ran is kept";
+  EXPECT_TRUE(std::filesystem::exists(folder_ / "b-run/failed/timeline.json")) << "what ran is kept";
+  EXPECT_THAT(io::read_file(folder_ / "b-run/failed/log.txt"), HasSubstr("error: interrupted"));
+  expect_ok("image s.ms --size 256 --cell 5asec --iterations 0 -o b");
+  EXPECT_FALSE(std::filesystem::exists(folder_ / "b-run/failed"))
+      << "of a run before the one that ended well";
+}
+
+TEST_F(Faults, InterruptedWhileTheSetIsMade) {
+  // No task runs yet; the set has a temporary name.
+  const std::string data = FRINGEFLOW_SOURCE_DIR "/apps/workflows/data/demo";
+  const auto before = file_names();
+  const auto answer = interrupt(fmt::format("simulate --layout '{0}.layout.txt' --position "
+                                            "'{0}.position.txt' --sources s.csv --centre 60deg,-45deg "
+                                            "--start 2025-06-01T07:56:00 --times 4000 --interval 5s "
+                                            "--channels 64 --frequency 1.3GHz --channel-width "
+                                            "1MHz -o large.ms",
+                                            data),
+                                "large.ms", 0ms);
+  EXPECT_EQ(answer.code, 1) << answer.text;
+  EXPECT_THAT(answer.text, HasSubstr("interrupted"));
+  std::set<std::string> after = file_names();
+  after.erase("log");
+  EXPECT_EQ(after, before);
+}
+
+TEST_F(Faults, ARunThatFailsLeavesTheRecordOfOneThatDidNot) {
+  expect_ok("image s.ms --size 256 --cell 5asec --iterations 0 -o b");
+  const auto record = io::read_file(folder_ / "b-run/metrics.json") +
+                      io::read_file(folder_ / "b-run/workflow.yaml") +
+                      io::read_file(folder_ / "b-run/timeline.json");
+  const auto answer = interrupt(
+      "image s.ms --size 1024 --cell 2asec --gain 0.001 --iterations 1000000 --major-cycles 1000 --threshold "
+      "1e-9Jy -o b",
+      "s.ms", 1500ms);
+  EXPECT_EQ(answer.code, 1) << answer.text;
+  EXPECT_EQ(io::read_file(folder_ / "b-run/metrics.json") + io::read_file(folder_ / "b-run/workflow.yaml") +
+                io::read_file(folder_ / "b-run/timeline.json"),
+            record);
+  EXPECT_EQ(products("b").size(), 2u);
 }
 
 }  // namespace

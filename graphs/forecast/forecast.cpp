@@ -24,6 +24,7 @@ namespace fs = std::filesystem;
 // Starting StarPU took 0.05 to 0.07 s on two cores; a recorded run has its own.
 constexpr double kStartSeconds = 0.06;
 constexpr unsigned kDraws = 9;
+constexpr size_t kEvenTasks = 20000;  // of so many, one draw is like another
 constexpr double kBudgetShare = 0.8;  // of the machine's memory, as a run plans
 
 int recorded_cycles(const traces::StoredRun& run) {
@@ -115,7 +116,8 @@ Stage forecast_stage(const std::vector<Job>& jobs, size_t number, traces::Simula
           recorder.tasks(), recorder.dependencies(), recorder.data(), there, seconds_of,
           here ? traces::TaskSeconds(thought) : traces::TaskSeconds());
     };
-    return traces::draws_lots(on.scheduler) ? median_draw(on, once) : once(on);
+    const bool draw = traces::draws_lots(on.scheduler) && recorder.tasks().size() <= kEvenTasks;
+    return draw ? median_draw(on, once) : once(on);
   };
   stage.timeline = simulate(simulated);
 

@@ -15,7 +15,7 @@ struct JobGraph {
   int64_t visibilities = 0;  ///< of the input, however often they are used
   int64_t peak_bytes = 0;    ///< as planned
   int cycles = 0;            ///< major cycles; 0: it does not clean
-  double planned_s = 0;
+  double planned_s = 0;      ///< on a core of the machine at hand
   std::shared_ptr<const void> owner;  ///< what the tasks' arguments point into
 };
 

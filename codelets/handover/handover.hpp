@@ -26,7 +26,7 @@ struct ToStokesArguments {
   View<std::complex<float>, 3> stokes_vis;  ///< out: [stokes][all rows][channel]
   View<float, 3> stokes_weight;             ///< out: the same extents, flags folded in as zero
   int64_t row_begin = 0;                    ///< where the rows of `vis` go, in the order of the table
-  io::RowOrder order;                       ///< of all rows
+  io::RowOrder order = {};                  ///< of all rows
 };
 /// @return flagged samples of the first Stokes parameter
 int64_t to_stokes_cpu(const ToStokesArguments& arguments);

@@ -17,8 +17,8 @@ constexpr int64_t kMostBlockRows = int64_t{1} << 20;
 /// Fewer integrations are not worth a group.
 constexpr int64_t kLeastTimes = 4;
 
-void append(RowRanges& ranges, int64_t begin, int64_t end) {
-  if (!ranges.empty() && ranges.back().second == begin)
+void append(RowRanges& ranges, int64_t begin, int64_t end, int64_t gap = 0) {
+  if (!ranges.empty() && begin - ranges.back().second <= gap)
     ranges.back().second = end;
   else
     ranges.emplace_back(begin, end);
@@ -82,7 +82,7 @@ class Grouping {
     if (begin < end) flush();
     for (int64_t row = begin; row < end; ++row) {
       if (!counts(row)) continue;
-      append(open_.row_ranges, row, row + 1);
+      append(open_.row_ranges, row, row + 1, detail::kGap);
       if (++open_.rows >= most) flush();
     }
     flush_ungrouped();

@@ -137,6 +137,8 @@ using Rotation = std::array<std::array<double, 3>, 3>;
 Rotation rotation_between(const Direction& from, const Direction& to);
 
 int64_t count_rows(const RowRanges& ranges);
+/// Unselected rows that are read along rather than skipped (autocorrelations, mostly).
+inline constexpr int64_t kGap = 256;
 
 /// Reads the rows of `ranges` of a scalar column.
 template <class T>

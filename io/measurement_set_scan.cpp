@@ -188,8 +188,6 @@ struct Pending {
   int64_t rows = 0;
 };
 
-/// Unselected rows that are read along rather than skipped (autocorrelations, mostly).
-constexpr int64_t kGap = 256;
 constexpr int64_t kScanRows = 65536;
 
 }  // namespace
@@ -299,7 +297,7 @@ std::vector<ChunkSpec> MeasurementSet::scan(
       m.row_counts[static_cast<size_t>(row)] = true;
       m.row_flagged[static_cast<size_t>(row)] = m.rows.flag_row[at];
       Pending& p = pending[static_cast<size_t>(w)];
-      if (!p.ranges.empty() && p.ranges.back().second > run_begin && row - p.ranges.back().second <= kGap) {
+      if (!p.ranges.empty() && p.ranges.back().second > run_begin && row - p.ranges.back().second <= detail::kGap) {
         p.ranges.back().second = row + 1;
       } else {
         p.ranges.emplace_back(row, row + 1);

@@ -12,8 +12,9 @@
 
 namespace fringeflow::graphs {
 
-EmulatedData::EmulatedData(std::shared_ptr<const Emulator> emulator, const std::string& name)
-    : emulator_(std::move(emulator)) {
+EmulatedData::EmulatedData(std::shared_ptr<const Emulator> emulator, const std::string& name,
+                           bool keep_groups)
+    : emulator_(std::move(emulator)), keep_groups_(keep_groups) {
   const auto& set = emulator_->set();
   info_.path = name;
   info_.column = "DATA";
@@ -78,9 +79,8 @@ std::vector<io::IntervalRows> EmulatedData::divide(double interval_s, int64_t ta
     bounds_s_.back().second = times[t];
     const bool full =
         !blocks_.empty() && (blocks_.back().times + 1) * baselines() * channels() > target_visibilities;
-    // A group of times lies in one chunk.
-    const bool grouped = time % gridder::TimeCompression::kTimes == 0;
-    if (interval != last || full || grouped)
+    const bool group_ends = keep_groups_ && time % gridder::TimeCompression::kTimes == 0;
+    if (interval != last || full || group_ends)
       blocks_.push_back({time, 0, static_cast<int64_t>(bounds_s_.size()) - 1, 0, 0});
     last = interval;
     ++blocks_.back().times;

@@ -23,7 +23,8 @@ class EmulatedData final : public io::VisibilitySource, public io::CorrelationSo
     int64_t chunk_row = 0;  ///< where it begins there
   };
 
-  EmulatedData(std::shared_ptr<const Emulator> emulator, const std::string& name);
+  /// @param keep_groups blocks end where groups of times do that gridding compresses, so that chunks of groups have whole blocks
+  EmulatedData(std::shared_ptr<const Emulator> emulator, const std::string& name, bool keep_groups = false);
 
   const io::MeasurementSetInfo& info() const override { return info_; }
   const std::vector<int>& correlations(int window) const override;
@@ -58,6 +59,7 @@ class EmulatedData final : public io::VisibilitySource, public io::CorrelationSo
   int64_t channels() const { return static_cast<int64_t>(emulator_->set().freq_hz.size()); }
 
   std::shared_ptr<const Emulator> emulator_;
+  bool keep_groups_;
   io::MeasurementSetInfo info_;
   std::vector<double> antenna_uvw_m_;  ///< [time][antenna][3]
   std::vector<Block> blocks_;

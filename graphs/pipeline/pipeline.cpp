@@ -103,7 +103,7 @@ EmulatedChunks::EmulatedChunks(const PipelineJob& job, bool wait_for_flags)
     : job_(job),
       wait_for_flags_(wait_for_flags),
       emulator_(std::make_shared<Emulator>(job.simulate)),
-      data_(std::make_shared<EmulatedData>(emulator_, job.simulate.output)) {
+      data_(std::make_shared<EmulatedData>(emulator_, job.simulate.output, true)) {
   codes_ = std::make_shared<const std::vector<int>>(emulator_->geometry().correlations());
   if (job_.calibrate) {
     job_.calibrate->runtime = job_.runtime;
